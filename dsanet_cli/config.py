@@ -1,0 +1,161 @@
+"""What a model is: frozen, typed, and the same on disk (``config.json``) as in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from dsanet_cli.errors import ModelError
+
+T = TypeVar("T")
+
+CONFIG_SCHEMA = 1
+FRAMES_PER_SNIPPET = 16
+"""Consecutive video frames in one snippet (the field's unit of time, protocol: features)."""
+
+
+@dataclass(frozen=True)
+class AnomalyClass:
+    """One class the head tells apart; class 0 of a model is the normal one."""
+
+    name: str
+    prompts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a frame becomes the encoder's input; sizes are (height, width) in pixels."""
+
+    resize: tuple[int, int]
+    crop: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The CLIP encoder a model was trained on.
+
+    ``architecture`` is an open_clip model name; where ``custom`` is set, it holds that model's
+    open_clip configuration (``embed_dim``, ``vision_cfg``, ``text_cfg``) instead of open_clip's list.
+    ``pretrained`` names the open_clip tag to load; None means that the weights lie in the model directory.
+    """
+
+    architecture: str
+    width: int
+    pretrained: str | None = None
+    custom: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Dimensions of the DSANet head (paper section 3; published values in ``PRESETS``)."""
+
+    width: int
+    text_width: int
+    window: int
+    temporal_layers: int
+    attention_window: int
+    adapted_layers: int
+    adapter_weight: float
+    temporal_heads: int = 1
+    prototypes: int = 16
+    normal_share: float = 0.8
+    normality_heads: int = 8
+    normality_layers: int = 8
+
+
+@dataclass(frozen=True)
+class EventRule:
+    """How a score curve becomes events; scores in 0..1, times in seconds.
+
+    An event starts where the score reaches ``threshold`` and lasts while it stays at or above ``release``
+    (hysteresis); events closer than ``merge_gap`` become one; shorter than ``min_length`` are dropped.
+    """
+
+    threshold: float = 0.5
+    release: float = 0.35
+    merge_gap: float = 2.0
+    min_length: float = 0.5
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All of ``config.json``."""
+
+    name: str
+    description: str
+    classes: tuple[AnomalyClass, ...]
+    encoder: EncoderConfig
+    preprocessing: Preprocessing
+    head: HeadConfig
+    temperature: float
+    events: EventRule
+    sampled_frames: int
+    """Frames encoded per snippet by default, evenly spread over its 16 (1..16)."""
+    snippet_frames: int = FRAMES_PER_SNIPPET
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 (hex) of each weight file in the model directory."""
+    schema: int = CONFIG_SCHEMA
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise ModelError(f"model {self.name}: needs a normal class and at least one other")
+        if self.head.width != self.encoder.width:
+            raise ModelError(
+                f"model {self.name}: the head takes features {self.head.width} wide, "
+                f"the encoder gives {self.encoder.width}"
+            )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, the normal one first."""
+        return tuple(c.name for c in self.classes)
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A dataclass as plain JSON types."""
+    return dataclasses.asdict(config)
+
+
+def from_json(cls: type[T], data: Any, where: str) -> T:
+    """Build the frozen dataclass ``cls`` from parsed JSON, refusing what is unknown, missing or of another type.
+
+    Raises:
+        ModelError: names ``where`` (file and key path) and the entry that does not fit.
+    """
+    if not isinstance(data, dict):
+        raise ModelError(f"{where}: expected an object, found {type(data).__name__}")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if unknown := sorted(data.keys() - fields.keys()):
+        raise ModelError(f"{where}: unknown entry {', '.join(unknown)}; written by a newer version?")
+    required = {n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING}
+    if missing := sorted(required - data.keys()):
+        raise ModelError(f"{where}: entry {', '.join(missing)} is missing")
+    return cls(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in data.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:
+            return None
+        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+    if dataclasses.is_dataclass(hint):
+        return from_json(typing.cast(type[Any], hint), value, where)
+    if origin is tuple and isinstance(value, list | tuple):
+        if arguments[-1] is Ellipsis:
+            return tuple(_convert(arguments[0], item, where) for item in value)
+        if len(value) == len(arguments):
+            return tuple(_convert(a, item, where) for a, item in zip(arguments, value, strict=True))
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if (origin or hint) in (int, str, bool, dict) and type(value) is (origin or hint):
+        return value
+    raise ModelError(f"{where}: {value!r} is not a {getattr(hint, '__name__', hint)}")
