@@ -1,0 +1,198 @@
+"""The command line: parses, builds one configuration, calls one function, maps errors to exit codes.
+
+Whatever is slow to import is imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsanet_cli import __version__
+from dsanet_cli.errors import DsanetError, UsageError
+
+ALL_FAILED, USAGE, SOME_FAILED = 1, 2, 3
+STDOUT = "-"
+
+app = typer.Typer(
+    help="Find when something abnormal happens in a video, and what it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+models = typer.Typer(help="List, show and import models.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+
+class Format(StrEnum):
+    """What detect writes for each video."""
+
+    json = "json"
+    csv = "csv"
+    png = "png"
+
+
+class Preset(StrEnum):
+    """Data sets with published checkpoints."""
+
+    ucf_crime = "ucf-crime"
+    xd_violence = "xd-violence"
+
+
+def main() -> None:
+    """Run the command line; a person never sees a traceback for bad input."""
+    try:
+        app()
+    except DsanetError as error:
+        if os.environ.get("DSANET_DEBUG"):
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(USAGE if isinstance(error, UsageError) else ALL_FAILED)
+    except BrokenPipeError:  # the reader of our stdout has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ALL_FAILED)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"dsanet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find when something abnormal happens in a video, and what it is."""
+
+
+@app.command()
+def detect(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Videos, feature files (.npy), folders, quoted globs, @list.txt, or - for a list on stdin.",
+        ),
+    ],
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders with all they hold.")] = False,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder for results; - writes one result to stdout.")
+    ] = "dsanet-results",
+    formats: Annotated[
+        list[Format] | None, typer.Option("--format", "-f", help="What to write; repeat for several. [all]")
+    ] = None,
+    model: Annotated[str, typer.Option("--model", help="Name or directory of the model.")] = "scenes",
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", "-t", min=0, max=1, help="Score that starts an event. [the model's]"),
+    ] = None,
+    release: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Score below which an event ends. [the model's]"),
+    ] = None,
+    merge_gap: Annotated[
+        float | None, typer.Option(min=0, help="Seconds between events that are one. [the model's]")
+    ] = None,
+    min_length: Annotated[
+        float | None, typer.Option(min=0, help="Seconds an event lasts at least. [the model's]")
+    ] = None,
+    frames_per_snippet: Annotated[
+        int | None,
+        typer.Option(min=1, max=16, help="Frames encoded of each 16, evenly spread. [the model's]"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Of the encoder: auto, fp32, bf16 or fp16.")] = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Frames encoded at once. [by device]")
+    ] = None,
+    encoder_weights: Annotated[
+        Path | None, typer.Option(help="CLIP checkpoint, where open_clip cannot download it.")
+    ] = None,
+    fps: Annotated[
+        float, typer.Option(min=0.001, help="Frames per second behind a feature file.")
+    ] = 30,
+    skip_existing: Annotated[
+        bool | None,
+        typer.Option(
+            "--skip-existing/--overwrite",
+            help="Keep whole results of the same model and settings, or redo them. [skip in folders]",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only events and errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also time spent per video.")] = False,
+) -> None:
+    """Find abnormal events in videos: JSON and CSV timelines, a plot each, and a line per event.
+
+    Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
+    """
+    from dsanet_cli.batch import FORMATS, BatchSettings, run_batch
+    from dsanet_cli.detect import DetectSettings
+
+    outcome = run_batch(
+        BatchSettings(
+            sources=tuple(sources),
+            recursive=recursive,
+            output=None if output == STDOUT else Path(output),
+            formats=tuple(dict.fromkeys(str(f) for f in formats)) if formats else FORMATS,
+            model=model,
+            detect=DetectSettings(
+                device=device,
+                precision=precision,
+                batch_size=batch_size,
+                sampled_frames=frames_per_snippet,
+                encoder_weights=encoder_weights,
+                feature_fps=Fraction(str(fps)),
+            ),
+            threshold=threshold,
+            release=release,
+            merge_gap=merge_gap,
+            min_length=min_length,
+            skip_existing=skip_existing,
+            quiet=quiet,
+            verbose=verbose,
+        )
+    )
+    if outcome.failed:
+        raise typer.Exit(SOME_FAILED if outcome.done else ALL_FAILED)
+
+
+@models.command("list")
+def list_models() -> None:
+    """List the models that can be given by name."""
+    from dsanet_cli.models_command import print_models
+
+    print_models()
+
+
+@models.command("show")
+def show_model(name: Annotated[str, typer.Argument(help="Name or directory of the model.")]) -> None:
+    """Show what a model recognises, what it was trained on, and its figures."""
+    from dsanet_cli.models_command import print_model
+
+    print_model(name)
+
+
+@models.command("import")
+def import_model(
+    checkpoint: Annotated[Path, typer.Argument(help="A published state dict, such as model_ucf.pth.")],
+    preset: Annotated[Preset, typer.Option(help="The data set it was trained on.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Model directory to write. [the preset's name]")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
+) -> None:
+    """Turn a published checkpoint into a model directory."""
+    from dsanet_cli.models_command import import_checkpoint
+
+    import_checkpoint(checkpoint, str(preset), output, overwrite)

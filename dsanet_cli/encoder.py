@@ -1,0 +1,128 @@
+"""Frames to features: one batched step on the device, crop and normalisation included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dsanet_cli.config import Preprocessing
+from dsanet_cli.errors import UsageError
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+CENTRE_CROP = 0
+TEN_CROPS = tuple(range(10))
+"""Centre, top left, top right, bottom left, bottom right; 5 to 9 the same mirrored left to right."""
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        UsageError: no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: not a device; use auto, cpu, cuda, cuda:N or mps") from error
+    present = {
+        "cpu": True,
+        "cuda": (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present.get(device.type, False):
+        raise UsageError(f"--device {name}: not available on this machine; use --device auto")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The encoder's number format; ``auto`` is bfloat16 where the hardware multiplies in it, else float32.
+
+    Raises:
+        UsageError: an unknown name, or float16 on a CPU, which has no arithmetic for it.
+    """
+    if name == "auto":
+        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
+    if name not in PRECISIONS:
+        raise UsageError(f"--precision {name}: use auto, {', '.join(PRECISIONS)}")
+    if name == "fp16" and device.type == "cpu":
+        raise UsageError("--precision fp16: not on a CPU; use bf16 or fp32")
+    return PRECISIONS[name]
+
+
+def precision_name(dtype: torch.dtype) -> str:
+    """``fp32``, ``bf16`` or ``fp16``."""
+    return next(name for name, known in PRECISIONS.items() if known == dtype)
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return False
+
+
+class FrameEncoder:
+    """A CLIP image tower with its preprocessing, ready on one device."""
+
+    def __init__(
+        self,
+        tower: nn.Module,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.preprocessing = preprocessing
+        self.device = device
+        self.dtype = dtype
+        self._tower = tower.to(device=device, dtype=dtype).eval()
+        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
+
+    @torch.inference_mode()
+    def encode(self, frames: NDArray[np.uint8], crop: int = CENTRE_CROP) -> NDArray[np.float32]:
+        """CLIP image features, after the projection and not normalised (protocol: features).
+
+        Args:
+            frames: (n, H, W, 3) uint8 RGB, already at the model's resize size.
+            crop: Which of the ten crops to take.
+
+        Returns:
+            (n, D) float32.
+        """
+        images = crop_images(torch.from_numpy(frames).permute(0, 3, 1, 2), self.preprocessing.crop, crop)
+        features = self.embed(self.normalise(images.to(self.device)))
+        return features.float().cpu().numpy()
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(n, 3, h, w) uint8 to the tower's normalised input in its number format."""
+        return ((images.float() / 255 - self._mean) / self._std).to(self.dtype)
+
+    @torch.inference_mode()
+    def embed(self, images: Tensor) -> Tensor:
+        """(n, 3, h, w) normalised images to (n, D) features, in the tower's number format."""
+        features: Tensor = self._tower(images.to(self.device, self.dtype))
+        return features
+
+
+def crop_images(images: Tensor, size: Sequence[int], crop: int) -> Tensor:
+    """One of the ten crops of (n, 3, H, W) images, as (n, 3, h, w)."""
+    (height, width), (h, w) = images.shape[2:], size
+    top, left = {
+        0: ((height - h) // 2, (width - w) // 2),
+        1: (0, 0),
+        2: (0, width - w),
+        3: (height - h, 0),
+        4: (height - h, width - w),
+    }[crop % 5]
+    cropped = images[:, :, top : top + h, left : left + w]
+    return cropped.flip(3) if crop >= 5 else cropped

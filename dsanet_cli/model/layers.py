@@ -1,0 +1,39 @@
+"""What several parts of the head share: CLIP's activation and its two-layer perceptron."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_QUICK_GELU_SLOPE = 1.702
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """CLIP's activation, x · sigmoid(1.702 x).
+
+    Written by way of SiLU, the same function in one fused kernel that keeps one tensor for the backward pass.
+    """
+    return F.silu(_QUICK_GELU_SLOPE * x) / _QUICK_GELU_SLOPE
+
+
+class Mlp(nn.Module):
+    """Perceptron D → 4 D → D along the last axis."""
+
+    def __init__(self, width: int, activation: Callable[[Tensor], Tensor] = quick_gelu) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(width, 4 * width)
+        self.c_proj = nn.Linear(4 * width, width)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) → (..., D)."""
+        out: Tensor = self.c_proj(self.activation(self.c_fc(x)))
+        return out
+
+
+def valid_snippets(lengths: Tensor, window: int) -> Tensor:
+    """Which of ``window`` positions hold a snippet and not padding: lengths (B,) → bool (B, T)."""
+    return torch.arange(window, device=lengths.device) < lengths[:, None]

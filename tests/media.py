@@ -1,0 +1,112 @@
+"""Small videos whose frames say their own number, written with PyAV (no ffmpeg program needed).
+
+A frame is a grid of 4 x 4 flat blocks. The top row is red, green, blue, white: it shows channel order and
+which way is up. The 12 blocks below are the bits of the frame's number, black or white, so the number can be
+read back after scaling, cropping to the same aspect, and lossy coding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+GRID = 4
+CORNERS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
+TICKS_PER_SECOND = 90_000
+
+
+def picture(number: int, height: int = 96, width: int = 128) -> np.ndarray:
+    """The frame that says ``number`` (0 to 4095): (height, width, 3) uint8 RGB."""
+    bits = [255 * (number >> k & 1) for k in range(GRID * (GRID - 1))]
+    blocks = np.repeat(np.array(bits, np.uint8), 3).reshape(GRID - 1, GRID, 3)
+    grid = np.concatenate([CORNERS[None], blocks])  # (4, 4, 3)
+    rows = np.arange(height) * GRID // height
+    columns = np.arange(width) * GRID // width
+    return np.ascontiguousarray(grid[rows][:, columns])
+
+
+def read_number(frame: np.ndarray) -> int:
+    """The number that an upright RGB ``frame`` (H, W, 3) of any size says."""
+    height, width, _ = frame.shape
+    rows = [(2 * r + 1) * height // (2 * GRID) for r in range(GRID)]
+    columns = [(2 * c + 1) * width // (2 * GRID) for c in range(GRID)]
+    centres = frame[np.ix_(rows, columns)].astype(int)  # (4, 4, 3)
+    worst = np.abs(centres[0] - CORNERS).max()
+    assert worst < 90, f"not upright, or not RGB: top row is {centres[0].tolist()}"
+    bits = centres[1:].mean(axis=2).reshape(-1) > 127
+    return int(sum(1 << k for k, bit in enumerate(bits) if bit))
+
+
+def write_video(  # noqa: PLR0913
+    path: Path,
+    frames: int = 40,
+    *,
+    height: int = 96,
+    width: int = 128,
+    rate: Fraction | int = 25,
+    times: Sequence[float] | None = None,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    gop: int = 12,
+    b_frames: int = 0,
+    options: Mapping[str, str] | None = None,
+    container_options: Mapping[str, str] | None = None,
+    rotation: int = 0,
+    audio: bool = False,
+    first_number: int = 0,
+) -> Path:
+    """Write a video of ``frames`` pictures numbered from ``first_number``; the suffix chooses the container.
+
+    Args:
+        times: seconds at which each frame is shown, for a variable frame rate; every 1 / ``rate`` by default.
+        rotation: degrees counter-clockwise that a player has to turn the stored pictures by. They are stored
+            turned the other way, so what a player shows is upright and ``height`` x ``width``.
+        audio: add a silent sound track.
+    """
+    rate = Fraction(rate)
+    turns = rotation // 90 % 4
+    stored_height, stored_width = (width, height) if turns % 2 else (height, width)
+    with av.open(str(path), "w", options=dict(container_options or {})) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.height, stream.width, stream.pix_fmt = stored_height, stored_width, pix_fmt
+        stream.codec_context.gop_size = gop
+        stream.codec_context.max_b_frames = b_frames
+        stream.options = {"preset": "ultrafast", **(options or {})} if codec == "libx264" else dict(options or {})
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        sound = container.add_stream("aac", rate=8000, layout="mono") if audio else None
+        for index in range(frames):
+            image = np.rot90(picture(first_number + index, height, width), -turns)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            if times is None:
+                frame.pts, frame.time_base = index, 1 / rate
+            else:
+                frame.pts = round(times[index] * TICKS_PER_SECOND)
+                frame.time_base = Fraction(1, TICKS_PER_SECOND)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if sound is not None:
+            _write_silence(container, sound, float(frames / rate))
+    return path
+
+
+def write_audio(path: Path, seconds: float = 1.0) -> Path:
+    """Write a file with a silent sound track and no picture."""
+    with av.open(str(path), "w") as container:
+        _write_silence(container, container.add_stream("aac", rate=8000, layout="mono"), seconds)
+    return path
+
+
+def _write_silence(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
+    samples = np.zeros((1, 1024), np.float32)
+    for start in range(0, int(seconds * 8000), 1024):
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 8000, start, Fraction(1, 8000)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode())

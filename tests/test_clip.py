@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filling import filled_state_dict
+from safetensors.torch import save_file
+from tiny import ENCODER, tiny_clip
+
+from dsanet_cli import clip as clip_module
+from dsanet_cli.clip import build_clip, load_image_tower, load_pretrained
+from dsanet_cli.config import EncoderConfig
+from dsanet_cli.errors import ModelError
+
+REFERENCE = Path(__file__).parent / "reference"
+VIT = EncoderConfig(architecture="ViT-B-16-quickgelu", width=512, pretrained="openai")
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    monkeypatch.setattr(clip_module, "_reachable", lambda url: False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+def test_image_features_equal_the_reference():
+    shapes = {name: entry.shape for name, entry in build_clip(VIT, device="meta").visual.state_dict().items()}
+    tower = load_image_tower(VIT, filled_state_dict(shapes, prefix="clipmodel.visual."), Path("reference"))
+    images = np.random.default_rng(5).random((2, 3, 224, 224), dtype=np.float32) * 2 - 1
+    expected = np.load(REFERENCE / "clip_vit_b16.npz")["image_features"]
+    with torch.inference_mode():
+        np.testing.assert_allclose(tower(torch.from_numpy(images)).numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_that_do_not_fit_are_named():
+    state = tiny_clip().visual.state_dict()
+    state["surplus"] = torch.zeros(1)
+    state["proj"] = torch.zeros(3, 3)
+    del state["ln_pre.weight"]
+    with pytest.raises(ModelError, match=r"file\.st: .*ln_pre.weight is missing; proj has shape.*surplus is unknown"):
+        load_image_tower(ENCODER, state, Path("file.st"))
+
+
+def test_an_unknown_architecture():
+    with pytest.raises(ModelError, match="not an open_clip architecture"):
+        build_clip(EncoderConfig(architecture="ViT-Z", width=512))
+
+
+def test_an_unknown_tag_lists_the_known_ones():
+    with pytest.raises(ModelError, match="no weights tagged 'openia'; tags: .*openai"):
+        load_pretrained(EncoderConfig(architecture="ViT-B-16", width=512, pretrained="openia"))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "tag", "right"),
+    [("ViT-B-16", "openai", "ViT-B-16-quickgelu"), ("ViT-B-16-quickgelu", "laion2b_s34b_b88k", "use ViT-B-16")],
+)
+def test_weights_of_another_activation_are_an_error(architecture, tag, right):
+    with pytest.raises(ModelError, match=f"another activation; use .*{right.removeprefix('use ')}$"):
+        load_pretrained(EncoderConfig(architecture=architecture, width=512, pretrained=tag))
+
+
+@pytest.mark.usefixtures("offline")
+def test_offline_says_which_file_to_bring():
+    with pytest.raises(ModelError) as caught:
+        load_pretrained(VIT)
+    message = str(caught.value)
+    assert "timm/vit_base_patch16_clip_224.openai/open_clip_model.safetensors" in message
+    assert "--encoder-weights FILE" in message
+    assert "\n" not in message
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_weight_file_takes_the_place_of_the_download(tmp_path, monkeypatch):
+    small = dict(json.loads(json.dumps(ENCODER.custom)))
+    monkeypatch.setattr("open_clip.get_model_config", lambda name: small)
+    monkeypatch.setattr(clip_module, "get_pretrained_cfg", lambda name, tag: {"quick_gelu": True})
+    state = tiny_clip().state_dict()
+    save_file(state, tmp_path / "weights.safetensors")
+    loaded = load_pretrained(VIT, tmp_path / "weights.safetensors")
+    for name, tensor in state.items():
+        torch.testing.assert_close(loaded.state_dict()[name], tensor)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
+def test_a_weight_file_that_is_none(tmp_path, content):
+    path = tmp_path / "weights.pt"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"weights\.pt: not a checkpoint of ViT-B-16-quickgelu"):
+        load_pretrained(VIT, path)
+
+
+def test_a_weight_file_that_is_missing(tmp_path):
+    with pytest.raises(ModelError, match="no such encoder weights"):
+        load_pretrained(VIT, tmp_path / "weights.pt")
