@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dsanet_cli.detect import DetectSettings, Detection, Detector
+from dsanet_cli.detect import Detection, Detector, DetectSettings
 from dsanet_cli.encoder import precision_name
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.files import atomic_write

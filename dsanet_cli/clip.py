@@ -122,13 +122,10 @@ def _check_activation(encoder: EncoderConfig) -> None:
     if not published:
         tags = ", ".join(list_pretrained_tags_by_model(encoder.architecture)) or "none"
         raise ModelError(f"encoder {encoder.architecture}: no weights tagged {encoder.pretrained!r}; tags: {tags}")
-    built = bool(architecture_config(encoder).get("quick_gelu", False))
-    needed = bool(published.get("quick_gelu", False))
-    if built != needed:
-        base = encoder.architecture.removesuffix("-quickgelu")
+    if published.get("quick_gelu") and not architecture_config(encoder).get("quick_gelu"):
         raise ModelError(
             f"encoder {encoder.architecture}: the weights {encoder.pretrained!r} were trained with another "
-            f"activation; use {base + '-quickgelu' if needed else base}"
+            f"activation; use {encoder.architecture}-quickgelu"
         )
 
 

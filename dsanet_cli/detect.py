@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dsanet_cli.config import EventRule
 from dsanet_cli.encoder import FrameEncoder, choose_device, choose_precision, precision_name
 from dsanet_cli.features import load_features
-from dsanet_cli.model.inference import score_snippets
+from dsanet_cli.model.inference import score_window
 from dsanet_cli.prefetch import prefetch
 from dsanet_cli.timeline import ModelFacts, Sampling, Timeline, VideoFacts, build_timeline
 from dsanet_cli.video import Snippet, open_video
@@ -94,9 +94,8 @@ class Detector:
         self._text_features = model.text_features.to(self.device)
         self._encoder: FrameEncoder | None = None
 
-    @property
-    def encoder(self) -> FrameEncoder:
-        """The frame encoder; loaded when the first video needs it, since feature files do not.
+    def load_encoder(self) -> FrameEncoder:
+        """Load the frame encoder, unless it is loaded; feature files do without.
 
         Raises:
             ModelError: its weights are missing or do not fit.
@@ -115,7 +114,7 @@ class Detector:
         """
         if path.suffix.lower() == FEATURE_SUFFIX:
             return self._detect_features(path)
-        encoder, settings = self.encoder, self.model.config
+        encoder, settings = self.load_encoder(), self.model.config
         reader = open_video(path, settings.preprocessing.resize, self.sampled_frames, settings.snippet_frames)
         try:
             depth = math.ceil(PREFETCHED_BATCHES * self.batch_size / self.sampled_frames)
@@ -124,7 +123,13 @@ class Detector:
             windows = self.score(encoded)
             info = reader.info
             facts = VideoFacts(
-                str(path), info.frames, info.duration, info.fps, info.width, info.height, info.codec
+                path=str(path),
+                frames=info.frames,
+                duration=info.duration,
+                fps=info.fps,
+                width=info.width,
+                height=info.height,
+                codec=info.codec,
             )
             return self._conclude(windows, facts, self.sampling(path))
         finally:
@@ -151,9 +156,7 @@ class Detector:
 
     def _score_window(self, window: list[EncodedSnippet]) -> ScoredWindow:
         features = torch.from_numpy(np.stack([snippet.feature for snippet in window]))
-        result = score_snippets(
-            self._head, features, self._text_features, self.model.config.temperature
-        )
+        result = score_window(self._head, features, self._text_features, self.model.config.temperature)
         return ScoredWindow(window, result.scores.numpy(), result.probabilities.numpy())
 
     def _detect_features(self, path: Path) -> Detection:
@@ -164,7 +167,10 @@ class Detector:
             EncodedSnippet(i * seconds, (i + 1) * seconds, feature, None) for i, feature in enumerate(features)
         )
         facts = VideoFacts(
-            str(path), len(features) * frames, len(features) * seconds, self.settings.feature_fps
+            path=str(path),
+            frames=len(features) * frames,
+            duration=len(features) * seconds,
+            fps=self.settings.feature_fps,
         )
         return self._conclude(self.score(snippets), facts, self.sampling(path))
 

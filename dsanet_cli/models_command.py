@@ -17,7 +17,7 @@ from dsanet_cli.model.head import DSANet
 from dsanet_cli.model.published import PUBLISHED_CLIP, split_published
 from dsanet_cli.model.text_adapter import tokenise
 from dsanet_cli.presets import PRESETS, Preset
-from dsanet_cli.weights import find_model, list_models, read_config, save_model, user_models_folder
+from dsanet_cli.weights import check_free, find_model, list_models, read_config, save_model, user_models_folder
 
 PUBLISHED_PREPROCESSING = Preprocessing(
     resize=(256, 340), crop=(224, 224), mean=OPENAI_MEAN, std=OPENAI_STD
@@ -72,6 +72,8 @@ def import_checkpoint(checkpoint: Path, preset_name: str, output: Path | None, o
         ModelError: not such a checkpoint; nothing in it is executed.
         OutputError: the directory exists or cannot be written.
     """
+    directory = output or user_models_folder() / preset_name
+    check_free(directory, overwrite)
     preset = PRESETS[preset_name]
     try:
         model_state, clip_state = split_published(_read_checkpoint(checkpoint), preset.head)
@@ -84,7 +86,6 @@ def import_checkpoint(checkpoint: Path, preset_name: str, output: Path | None, o
     load_exactly(model, model_state, checkpoint)
     with torch.inference_mode():
         text_features = model.text_features(clip, tokenise(preset.classes))
-    directory = output or user_models_folder() / preset_name
     config = save_model(
         directory,
         published_config(directory.name, preset_name, preset, encoder),
@@ -115,18 +116,15 @@ def published_config(name: str, preset_name: str, preset: Preset, encoder: Encod
     )
 
 
-def _read_checkpoint(path: Path) -> dict[str, Any]:
+def _read_checkpoint(path: Path) -> Any:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError as error:
         raise ModelError("no such file") from error
     except pickle.UnpicklingError as error:
         raise ModelError("holds more than tensors and was not opened; bring a plain state dict") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise ModelError("damaged or cut off, or not a PyTorch checkpoint; download it again") from error
-    if not isinstance(state, dict):
-        raise ModelError("not a state dict; bring the file as published")
-    return state
 
 
 def _size(size: tuple[int, int]) -> str:

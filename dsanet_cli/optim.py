@@ -92,8 +92,11 @@ def warm_cosine(optimizer: Optimizer, iterations: int) -> LambdaLR:
 
 
 def warm_cosine_share(iteration: int, iterations: int) -> float:
-    """Share of the highest learning rate (0..1) at ``iteration``, counted from 0."""
-    warmup = min(WARMUP_ITERATIONS, iterations)
+    """Share of the highest learning rate (0..1) at ``iteration``, counted from 0.
+
+    A training of fewer than twice the usual warm-up iterations warms up for half of it.
+    """
+    warmup = min(WARMUP_ITERATIONS, iterations // 2)
     if iteration < warmup:
         return iteration / max(1, warmup - 1)
     progress = min(1.0, (iteration - warmup) / max(1, iterations - warmup))

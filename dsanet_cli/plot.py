@@ -18,7 +18,7 @@ import matplotlib
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ LANE, LANES = 22, 3
 """Height of a row of event names above the score, and how many rows there are at most."""
 MAX_THUMBNAILS, THUMBNAIL_HEIGHT, GAP = 6, 140, 12
 SLOT = (WIDTH - 2 * MARGIN) / MAX_THUMBNAILS
-"""Thumbnails: how many, how high at most, the space between two, and the least width for one and its caption."""
+"""Thumbnails: how many, how high at most, the space between two, the least width for one with its caption."""
 
 INK, MUTED, FAINT, BLANK, PAPER = "#1f2328", "#656d76", "#d9dde2", "#f1f3f5", "#ffffff"
 NORMAL = "#8c959f"
@@ -88,7 +88,7 @@ def time_ticks(duration: float) -> tuple[list[float], list[str]]:
     days = 86400.0 * math.ceil(duration / 86400 / 12)
     step = next((s for s in _STEPS if duration / s <= 12), days)
     decimals = max(0, math.ceil(-math.log10(step)))
-    ticks = [i * step for i in range(math.floor(duration / step + 1e-9) + 1)]
+    ticks = [min(i * step, duration) for i in range(math.floor(duration / step + 1e-9) + 1)]
     return ticks, [format_clock(t, decimals, hours=duration >= 3600) for t in ticks]
 
 
@@ -108,25 +108,23 @@ def spread(centers: Sequence[float], width: float, low: float, high: float) -> l
 
 
 @functools.cache
-def _fonts() -> tuple[list[str], frozenset[int], dict[str, list[str]]]:
-    """Font families, the characters that they can draw in regular and in bold, and their files."""
+def _fonts() -> tuple[list[str], frozenset[int]]:
+    """Font families, and the characters that they can draw in regular and in bold."""
     installed = {font.name for font in font_manager.fontManager.ttflist}
     families = [name for name in _FAMILIES if name in installed]
-    files: dict[str, list[str]] = {"normal": [], "bold": []}
     known: set[int] = set()
     for family in families:
-        for weight, paths in files.items():
-            properties = font_manager.FontProperties(family=family, weight=weight)
-            paths.append(font_manager.findfont(properties))
-        known |= set.intersection(*(set(font_manager.get_font(p[-1]).get_charmap()) for p in files.values()))
-    return families, frozenset(known), files
+        styles = (font_manager.FontProperties(family=family, weight=weight) for weight in ("normal", "bold"))
+        known |= set.intersection(
+            *(set(font_manager.get_font(font_manager.findfont(style)).get_charmap()) for style in styles)
+        )
+    return families, frozenset(known)
 
 
 def _text_width(text: str, size: float, weight: str = "normal") -> float:
-    font = font_manager.get_font(_fonts()[2][weight])
-    font.set_size(size, DPI)
-    font.set_text(printable(text), 0.0)
-    return font.get_width_height()[0] / 64
+    style = font_manager.FontProperties(family=_fonts()[0], size=size, weight=weight)
+    measure: Any = RendererAgg(1, 1, DPI)  # type: ignore[no-untyped-call]
+    return float(measure.get_text_width_height_descent(printable(text), style, ismath=False)[0])
 
 
 def _fit(text: str, width: float, size: float, weight: str = "normal") -> str:

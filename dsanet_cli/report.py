@@ -134,10 +134,10 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
 def write_csv(timeline: Timeline, stream: IO[str]) -> None:
     """Write one row per snippet: ``start,end,score,label`` and a column per class probability."""
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_utf8(cell) for cell in ("start", "end", "score", "label", *timeline.class_names))
+    writer.writerow(["start", "end", "score", "label", *timeline.class_names])
     for start, end, score, label, probabilities in _rows(timeline):
         numbers = (f"{p:.6g}" for p in probabilities)
-        writer.writerow([f"{start:.3f}", f"{end:.3f}", f"{score:.6g}", _utf8(label), *numbers])
+        writer.writerow([f"{start:.3f}", f"{end:.3f}", f"{score:.6g}", label, *numbers])
 
 
 def write_summary(rows: Iterable[SummaryRow], stream: IO[str]) -> None:
@@ -167,7 +167,9 @@ def read_timeline(path: Path) -> Timeline:
         reason = "not whole JSON"
     except KeyError as error:
         reason = f"entry {error} is missing"
-    except (DsanetError, ValueError, TypeError, AttributeError, ZeroDivisionError) as error:
+    except (TypeError, AttributeError):
+        reason = "an entry is of another type"
+    except (DsanetError, ValueError, ZeroDivisionError) as error:
         reason = str(error)
     raise OutputError(f"{path}: not a complete dsanet result: {reason}; write it again with --overwrite")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -155,25 +156,24 @@ def build_timeline(
     Raises:
         ValueError: as :class:`Timeline`.
     """
-    names = tuple(class_names)
-    times = np.asarray(starts, np.float64), np.asarray(ends, np.float64)
-    score = np.asarray(scores, np.float32)
-    probability = np.asarray(probabilities, np.float32)
-    events = find_events(*times, score, probability, names, rule)
-    return Timeline(
+    checked = Timeline(
         video=video,
         model=model,
-        class_names=names,
+        class_names=tuple(class_names),
         sampling=sampling,
         coverage=coverage or Coverage(),
-        starts=times[0],
-        ends=times[1],
-        scores=score,
-        probabilities=probability,
+        starts=np.asarray(starts, np.float64),
+        ends=np.asarray(ends, np.float64),
+        scores=_unit(scores),
+        probabilities=_unit(probabilities),
         rule=rule,
-        events=events,
-        verdict=reach_verdict(events, score, names),
+        events=(),
+        verdict=Verdict(anomalous=False, label="", score=0.0),
     )
+    arrays = checked.starts, checked.ends, checked.scores, checked.probabilities
+    events = find_events(*arrays, checked.class_names, rule)
+    verdict = reach_verdict(events, checked.scores, checked.class_names)
+    return dataclasses.replace(checked, events=events, verdict=verdict)
 
 
 def snippet_labels(
@@ -265,6 +265,12 @@ def column_maxima(
     padded = np.concatenate([values, values[:1]])  # the bounds may be N
     maxima = np.maximum.reduceat(padded, bounds, axis=0)[::2]
     return np.where((stop > first)[:, None], maxima, np.float32(np.nan))
+
+
+def _unit(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Take back what rounding put a hair outside 0..1; what lies further out stays, to be refused."""
+    single = np.asarray(values, np.float32)
+    return np.where(np.abs(single - 0.5) < 0.5 + 1e-5, single.clip(0, 1), single)
 
 
 def _runs(

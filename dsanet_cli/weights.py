@@ -168,6 +168,16 @@ def load_clip(directory: Path, config: ModelConfig) -> open_clip.CLIP:
     return clip
 
 
+def check_free(directory: Path, overwrite: bool) -> None:
+    """Make sure that a model may be written to ``directory``.
+
+    Raises:
+        OutputError: it exists, and ``overwrite`` does not allow to replace it.
+    """
+    if directory.exists() and not overwrite:
+        raise OutputError(f"{directory}: exists already; choose another name or pass --overwrite")
+
+
 def save_model(
     directory: Path,
     config: ModelConfig,
@@ -194,8 +204,7 @@ def save_model(
     Raises:
         OutputError: the directory exists, or cannot be written.
     """
-    if directory.exists() and not overwrite:
-        raise OutputError(f"{directory}: exists already; choose another name or pass --overwrite")
+    check_free(directory, overwrite)
     files = {HEAD_FILE: {**head, TEXT_FEATURES: text_features}}
     if image_tower is not None:
         files[IMAGE_FILE] = image_tower

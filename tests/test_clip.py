@@ -53,13 +53,9 @@ def test_an_unknown_tag_lists_the_known_ones():
         load_pretrained(EncoderConfig(architecture="ViT-B-16", width=512, pretrained="openia"))
 
 
-@pytest.mark.parametrize(
-    ("architecture", "tag", "right"),
-    [("ViT-B-16", "openai", "ViT-B-16-quickgelu"), ("ViT-B-16-quickgelu", "laion2b_s34b_b88k", "use ViT-B-16")],
-)
-def test_weights_of_another_activation_are_an_error(architecture, tag, right):
-    with pytest.raises(ModelError, match=f"another activation; use .*{right.removeprefix('use ')}$"):
-        load_pretrained(EncoderConfig(architecture=architecture, width=512, pretrained=tag))
+def test_weights_of_another_activation_are_an_error():
+    with pytest.raises(ModelError, match="another activation; use ViT-B-16-quickgelu$"):
+        load_pretrained(EncoderConfig(architecture="ViT-B-16", width=512, pretrained="openai"))
 
 
 @pytest.mark.usefixtures("offline")

@@ -1,7 +1,6 @@
 """The head against numbers of the authors' implementation (tests/reference/README.md)."""
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from dsanet_cli.presets import UCF_CRIME, XD_VIOLENCE, Preset
 
 REFERENCE = Path(__file__).parent / "reference"
 TOLERANCE = 1e-4
-"""Largest deviation, relative to the largest reference value."""
+USUAL_TOLERANCE = 1e-5
+DECODER_PATH = ("video_anomaly_refiner.bottleneck.", "video_anomaly_refiner.decoder.")
 PRESETS = {"ucf": UCF_CRIME, "xd": XD_VIOLENCE}
 LOSSES = (
     "classification",
@@ -47,6 +47,7 @@ class Step:
 
 
 def relative_error(ours: Tensor, reference: np.ndarray) -> float:
+    """Largest deviation, in proportion to the largest reference value."""
     difference = np.abs(ours.detach().numpy().reshape(reference.shape) - reference)
     return float(difference.max() / np.abs(reference).max())
 
@@ -90,23 +91,22 @@ def step(request: pytest.FixtureRequest, text_tower: open_clip.CLIP) -> Step:
 
 @pytest.mark.parametrize("name", ["logits1", "logits2", "logits3", "logits4", "text_features"])
 def test_outputs(step: Step, name: str) -> None:
-    assert relative_error(getattr(step.output, name), step.reference[name]) < TOLERANCE
+    assert relative_error(getattr(step.output, name), step.reference[name]) < USUAL_TOLERANCE
 
 
 def test_visual_features(step: Step) -> None:
-    assert (
-        relative_error(step.output.visual[:, ::16], step.reference["visual_features_every_16th"]) < TOLERANCE
-    )
+    ours, reference = step.output.visual[:, ::16], step.reference["visual_features_every_16th"]
+    assert relative_error(ours, reference) < USUAL_TOLERANCE
 
 
 def test_reconstruction(step: Step) -> None:
     ours, reference = step.output.reconstruction[:, ::16], step.reference["reconstructed_every_16th"]
-    assert relative_error(ours, reference) < TOLERANCE
+    assert np.linalg.norm(ours.detach().numpy() - reference) < TOLERANCE * np.linalg.norm(reference)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses(step: Step, name: str) -> None:
-    assert relative_error(getattr(step.losses, name), step.reference[f"loss_{name}"]) < TOLERANCE
+    assert relative_error(getattr(step.losses, name), step.reference[f"loss_{name}"]) < USUAL_TOLERANCE
 
 
 def test_exactly_the_reference_parameters_have_gradients(step: Step) -> None:
@@ -115,26 +115,14 @@ def test_exactly_the_reference_parameters_have_gradients(step: Step) -> None:
 
 
 def test_gradient_norms(step: Step) -> None:
-    """Each parameter's gradient norm, to 1e-4 of it.
-
-    In the normality model, to 1e-4 of the norm over its block: eight normalising layers amplify rounding
-    there, and the reference's own float32 is up to 1.8e-4 of a parameter's norm away from float64.
-    """
     expected = dict(zip(*_reference_gradients(step), strict=True))
-    block_squares: defaultdict[str, float] = defaultdict(float)
-    for name in step.gradients:
-        block_squares[_block(name)] += expected[name] ** 2
-    too_far = {}
-    for name, gradient in step.gradients.items():
-        error = abs(float(gradient.norm()) - expected[name])
-        if error > TOLERANCE * math.sqrt(block_squares[_block(name)]):
-            too_far[name] = error / expected[name]
-    assert not too_far
-
-
-def _block(name: str) -> str:
-    """The parameter itself, or the block of the normality model it belongs to."""
-    return ".".join(name.split(".")[:3]) if name.startswith("video_anomaly_refiner.") else name
+    errors = {n: abs(float(g.norm()) - expected[n]) for n, g in step.gradients.items() if g is not None}
+    # eight normalising layers amplify rounding on the way back through the decoder: the reference's own
+    # float32 gradients are up to 1.8e-4 from float64 there, so that path is held to its joint norm as well
+    path = [name for name in errors if name.startswith(DECODER_PATH)]
+    path_norm = math.sqrt(sum(expected[name] ** 2 for name in path))
+    assert {n for n in path if errors[n] > TOLERANCE * path_norm or errors[n] > 1e-3 * expected[n]} == set()
+    assert {n for n in errors.keys() - set(path) if errors[n] > TOLERANCE * expected[n]} == set()
 
 
 def _reference_gradients(step: Step) -> tuple[list[str], list[float]]:

@@ -115,7 +115,7 @@ def test_tokens_end_with_the_longest_prompt() -> None:
 def test_prompt_that_just_fits() -> None:
     prompts = tokenise([AnomalyClass("long", ("car " * 75,))])
     assert prompts.tokens.shape == (1, 77)
-    with pytest.raises(ModelError, match="more than the 77 tokens|longer than the 77 tokens"):
+    with pytest.raises(ModelError, match="longer than the 77 tokens"):
         tokenise([AnomalyClass("longer", ("car " * 76,))])
 
 

@@ -18,7 +18,7 @@ from rich.progress import track
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.video import sample_offsets
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "samples"))
+sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
 
 EVENT_KINDS = ("fighting", "explosion", "roadaccidents", "arson")
 CAPTIONS_PER_FRAME = 4
@@ -95,7 +95,7 @@ def render_snippets(
 
 def _captioned_scene(job: tuple[int, str, int, tuple[int, int]]) -> tuple[NDArray[np.uint8], list[dict[str, object]]]:
     seed, kind, count, size = job
-    from scenes.scene import Scene, degrade  # noqa: PLC0415 - opens a graphics context in this process
+    from scenes import Scene, degrade  # noqa: PLC0415 - opens a graphics context in this process
 
     rng = np.random.default_rng(seed)
     scene = Scene(seed, kind)
@@ -117,7 +117,7 @@ def _captioned_scene(job: tuple[int, str, int, tuple[int, int]]) -> tuple[NDArra
 
 def _snippet_scene(job: tuple[int, str, int, tuple[int, int]]) -> NDArray[np.uint8]:
     seed, kind, sampled, size = job
-    from scenes.scene import Scene, degrade  # noqa: PLC0415 - opens a graphics context in this process
+    from scenes import Scene, degrade  # noqa: PLC0415 - opens a graphics context in this process
 
     rng = np.random.default_rng(seed)
     scene = Scene(seed, kind)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from dsanet_cli.detect import DetectSettings, Detector
-from dsanet_cli.groundtruth import Segment, VideoTruth, frame_truth, read_ucf_text
+from dsanet_cli.detect import Detector, DetectSettings
+from dsanet_cli.groundtruth import frame_truth, read_annotations
+from dsanet_cli.metrics import Segment, VideoTruth
 from dsanet_cli.timeline import Event, Timeline
 from dsanet_cli.weights import load_model
 
@@ -57,12 +59,12 @@ class HeldOutFigures:
 
 def measure(model: Path, footage: Path, console: Console) -> dict[int, HeldOutFigures]:
     """Analyse all videos of ``footage`` with each number of frames per snippet and print the table."""
-    truths = read_ucf_text(footage / "groundtruth.txt")
+    truths = read_annotations(footage / "groundtruth.txt")
     loaded = load_model(str(model))
     figures = {}
     for sampled in SAMPLINGS:
         detector = Detector(loaded, DetectSettings(sampled_frames=sampled))
-        detector.encoder  # loaded before the clock starts
+        detector.load_encoder()
         started = time.monotonic()
         timelines = [detector.detect(footage / f"{truth.name}.mp4").timeline for truth in truths]
         figures[sampled] = _figures(sampled, truths, timelines, time.monotonic() - started)
@@ -82,7 +84,7 @@ def measure(model: Path, footage: Path, console: Console) -> dict[int, HeldOutFi
 
 
 def _figures(
-    sampled: int, truths: list[VideoTruth], timelines: list[Timeline], seconds: float
+    sampled: int, truths: Sequence[VideoTruth], timelines: list[Timeline], seconds: float
 ) -> HeldOutFigures:
     truth_frames, score_frames = [], []
     events = found = right = false = 0
@@ -98,7 +100,7 @@ def _figures(
             best = _overlapping(segment, timeline)
             events += 1
             found += best is not None
-            right += best is not None and best.label == segment.class_name.lower()
+            right += best is not None and best.label == str(segment.class_name).lower()
     labels: NDArray[np.uint8] = np.concatenate(truth_frames)
     scores = np.concatenate(score_frames)
     minutes = sum(timeline.video.duration for timeline in timelines) / 60

@@ -55,14 +55,14 @@ class Sensor:
 
     def __init__(self, rng: np.random.Generator, camera: Camera, darkness: float) -> None:
         """`darkness` runs from 0 (day) to 1 (night) and raises the gain and with it the noise."""
-        self.noise_level = rng.uniform(1.5, 4.0) + darkness * rng.uniform(2.0, 7.0)
+        self.noise_level = rng.uniform(1.5, 4.0) + darkness * rng.uniform(1.5, 5.0)
         self.chroma = rng.uniform(0.3, 0.8)
         self.blur = rng.uniform(0.25, 0.65) + 0.15 * darkness
         self.grey = rng.random() < 0.08 + 0.22 * darkness
         self.saturation = 0.0 if self.grey else rng.uniform(0.65, 1.1)
         cast = rng.uniform(-0.05, 0.05, 3)
         self.tint = np.array(1 + cast - cast.mean(), np.float32)
-        self.exposure = rng.uniform(0.88, 1.16)
+        self.exposure = 1.0
         self.contrast = rng.uniform(0.9, 1.1)
         self.lift = rng.uniform(0, 14)
         self.drift = rng.uniform(0.01, 0.05), rng.uniform(0.03, 0.12), rng.uniform(0, 6.28)
@@ -78,7 +78,13 @@ class Sensor:
         self.clock = rng.random() < 0.45
         self.clock_at = (rng.integers(4, 20), rng.choice([14, camera.height - 8]))
         self.start = rng.integers(0, 86400)
-        self.name = f"CAM{rng.integers(1, 32):02d}  {rng.integers(1, 29):02d}/{rng.integers(1, 13):02d}/20{rng.integers(12, 26)}"
+        number, day, month, year = (
+            rng.integers(1, 32),
+            rng.integers(1, 29),
+            rng.integers(1, 13),
+            rng.integers(12, 26),
+        )
+        self.name = f"CAM{number:02d}  {day:02d}/{month:02d}/20{year}"
 
     def develop(self, light: np.ndarray, frame: int, seconds: float, grain_seed: int) -> np.ndarray:
         """Turn linear-ish `light` (H, W, 3) float32 in [0, 255] into the camera's picture, uint8."""
@@ -92,14 +98,17 @@ class Sensor:
         height, width, _ = picture.shape
         rng = np.random.default_rng((grain_seed, frame))
         top, left = rng.integers(NOISE_TILE - height), rng.integers(NOISE_TILE - width)
-        picture += self.grain[top : top + height, left : left + width][:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
+        picture += self.grain[top : top + height, left : left + width][
+            :: rng.choice([-1, 1]), :: rng.choice([-1, 1])
+        ]
         picture = np.clip(picture, 0, 255).astype(np.uint8)
         if self.clock:
             now = int(self.start + seconds)
             text = f"{self.name} {now // 3600 % 24:02d}:{now // 60 % 60:02d}:{now % 60:02d}"
             x, y = (int(v) for v in self.clock_at)
-            cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_PLAIN, 0.75, (20, 20, 20), 2, cv2.LINE_AA)
-            cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_PLAIN, 0.75, (235, 235, 235), 1, cv2.LINE_AA)
+            for offset, tone in ((1, 20), (0, 235)):
+                at = (x + offset, y + offset)
+                cv2.putText(picture, text, at, cv2.FONT_HERSHEY_PLAIN, 0.75, (tone,) * 3, 1, cv2.LINE_AA)
         return picture
 
 

@@ -35,7 +35,7 @@ def smoothstep(x: np.ndarray | float) -> np.ndarray | float:
 
 
 def box_points(half: tuple[float, float, float]) -> np.ndarray:
-    """The eight corners (8, 3) of a box with half sizes `half` in metres."""
+    """Eight corners (8, 3) of a box with half sizes `half` in metres."""
     signs = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)], float)
     return signs * np.asarray(half, float)
 
@@ -48,13 +48,14 @@ def quad(corners: np.ndarray, repeat: tuple[float, float] = (1, 1)) -> tuple[np.
 
 
 def loft(rings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Closed mesh through rings of points.
+    """Make a closed mesh through rings of points.
 
     Args:
         rings: (R, K, 3) points, K around each of R rings, counter-clockwise seen from the last ring.
 
     Returns:
         vertices (R * K + 2, 3), the last two being the caps' centres, and faces (F, 3).
+
     """
     count, around, _ = rings.shape
     vertices = np.concatenate([rings.reshape(-1, 3), rings[0].mean(0)[None], rings[-1].mean(0)[None]])
@@ -82,7 +83,9 @@ def blob(rng: np.random.Generator, radius: float, rough: float) -> tuple[np.ndar
     angles = np.arange(around) * 2 * np.pi / around
     rings = np.stack(
         [
-            np.stack([np.cos(lat) * np.cos(angles), np.cos(lat) * np.sin(angles), np.sin(lat) + 0 * angles], 1)
+            np.stack(
+                [np.cos(lat) * np.cos(angles), np.cos(lat) * np.sin(angles), np.sin(lat) + 0 * angles], 1
+            )
             for lat in latitudes
         ]
     )

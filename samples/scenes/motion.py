@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .geometry import smoothstep
-from .people import POSE, Body
-from .poses import gait, standing
+from .people import Body
+from .poses import gait
 from .vehicles import Vehicle
 
 FPS = 25
@@ -20,7 +20,9 @@ class Path:
     def __init__(self, points: list, rounding: int = 2) -> None:
         points = np.asarray(points, float)
         for _ in range(rounding if len(points) > 2 else 0):  # Chaikin's corner cutting
-            cut = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1)
+            cut = np.stack(
+                [0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1
+            )
             points = np.concatenate([points[:1], cut.reshape(-1, 2), points[-1:]])
         steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
         self.points, self.marks = points, np.concatenate([[0], np.cumsum(steps)])
@@ -76,7 +78,7 @@ class Person:
 
     def stay(self, seconds: float, act: PoseAt, heading: float | None = None) -> "Person":
         """Stand still for `seconds` doing `act`, turning to `heading` first."""
-        count = max(int(round(seconds * FPS)), 1)
+        count = max(round(seconds * FPS), 1)
         here = self.here.copy()
         rows = np.repeat(here[None], count, 0)
         if heading is not None:
@@ -90,10 +92,11 @@ class Person:
         self._record(rows, act)
         return self
 
-    def idle(self, seed: float) -> "Person":
-        """Stand around until the end."""
-        rest = len(self.track) - self.cursor
-        return self.stay(rest / FPS, lambda t: standing(t, seed)) if rest > 0 else self
+    def interrupt(self, frame: int) -> None:
+        """Forget everything recorded from `frame` on, to go on from there with something else."""
+        self.acts = [act for act in self.acts if act[0] < frame]
+        self.here, self.cursor = self.track[frame].copy(), frame
+        self.track[frame:] = np.nan
 
     def pose(self, frame: int) -> np.ndarray:
         """Pose vector (POSE,) at `frame`."""
@@ -103,7 +106,6 @@ class Person:
         if index and frame - start < BLEND:
             before = self.acts[index - 1][1](frame / FPS)
             vector = before + (vector - before) * smoothstep((frame - start) / BLEND)
-        assert vector.shape == (POSE,)
         return vector
 
 

@@ -42,14 +42,39 @@ class J(enum.IntEnum):
 
 POSE = len(J)
 PARTS = ("hips", "chest", "head", "l_arm", "l_fore", "r_arm", "r_fore", "l_leg", "l_shin", "r_leg", "r_shin")
-SKIN = [(0.86, 0.68, 0.56), (0.78, 0.58, 0.45), (0.6, 0.42, 0.3), (0.42, 0.28, 0.2), (0.3, 0.2, 0.15), (0.8, 0.65, 0.5)]
+SKIN = [
+    (0.86, 0.68, 0.56),
+    (0.78, 0.58, 0.45),
+    (0.6, 0.42, 0.3),
+    (0.42, 0.28, 0.2),
+    (0.3, 0.2, 0.15),
+    (0.8, 0.65, 0.5),
+]
 HAIR = [(0.08, 0.06, 0.05), (0.2, 0.13, 0.08), (0.45, 0.33, 0.18), (0.5, 0.5, 0.5), (0.12, 0.1, 0.1)]
 CLOTH = [
-    (0.10, 0.11, 0.14), (0.16, 0.20, 0.35), (0.55, 0.12, 0.12), (0.70, 0.68, 0.64), (0.25, 0.30, 0.22),
-    (0.45, 0.40, 0.32), (0.75, 0.60, 0.15), (0.15, 0.40, 0.42), (0.30, 0.30, 0.32), (0.62, 0.35, 0.45),
-    (0.78, 0.78, 0.80), (0.20, 0.45, 0.25), (0.70, 0.35, 0.12), (0.30, 0.18, 0.40),
-]  # fmt: skip
-TROUSER = [(0.12, 0.14, 0.22), (0.08, 0.08, 0.09), (0.35, 0.33, 0.28), (0.22, 0.26, 0.36), (0.3, 0.22, 0.16), (0.4, 0.4, 0.42)]
+    (0.10, 0.11, 0.14),
+    (0.16, 0.20, 0.35),
+    (0.55, 0.12, 0.12),
+    (0.70, 0.68, 0.64),
+    (0.25, 0.30, 0.22),
+    (0.45, 0.40, 0.32),
+    (0.75, 0.60, 0.15),
+    (0.15, 0.40, 0.42),
+    (0.30, 0.30, 0.32),
+    (0.62, 0.35, 0.45),
+    (0.78, 0.78, 0.80),
+    (0.20, 0.45, 0.25),
+    (0.70, 0.35, 0.12),
+    (0.30, 0.18, 0.40),
+]
+TROUSER = [
+    (0.12, 0.14, 0.22),
+    (0.08, 0.08, 0.09),
+    (0.35, 0.33, 0.28),
+    (0.22, 0.26, 0.36),
+    (0.3, 0.22, 0.16),
+    (0.4, 0.4, 0.42),
+]
 
 
 class Body:
@@ -65,7 +90,9 @@ class Body:
         self.frames = [stage.frame() for _ in PARTS]
         part = dict(zip(PARTS, self.frames, strict=True))
         skin = stage.paint(SKIN[rng.integers(len(SKIN))], 0.1)
-        top = stage.paint(np.clip(np.array(CLOTH[rng.integers(len(CLOTH))]) * rng.uniform(0.8, 1.15), 0, 0.82), 0.05)
+        top = stage.paint(
+            np.clip(np.array(CLOTH[rng.integers(len(CLOTH))]) * rng.uniform(0.8, 1.15), 0, 0.82), 0.05
+        )
         legs = stage.paint(np.array(TROUSER[rng.integers(len(TROUSER))]) * rng.uniform(0.8, 1.2), 0.05)
         shoe = stage.paint((0.1, 0.09, 0.08) if rng.random() < 0.7 else (0.7, 0.7, 0.7))
         hair = stage.paint(HAIR[rng.integers(len(HAIR))])
@@ -75,16 +102,27 @@ class Body:
         stage.ellipsoid(part["head"], (0.098 * s, 0.083 * s, 0.125 * s), (0.02, 0, 0.15 * s), skin)
         hat = rng.random() < 0.2
         cover = top if hat else hair
-        stage.ellipsoid(part["head"], (0.105 * s, 0.095 * s, 0.1 * s), (-0.012, 0, 0.195 * s), cover, shadow=False)
+        stage.ellipsoid(
+            part["head"], (0.105 * s, 0.095 * s, 0.1 * s), (-0.012, 0, 0.195 * s), cover, shadow=False
+        )
         if not hat and rng.random() < 0.3:
-            stage.ellipsoid(part["head"], (0.06 * s, 0.09 * s, 0.17 * s), (-0.07, 0, 0.09 * s), hair, shadow=False)
+            stage.ellipsoid(
+                part["head"], (0.06 * s, 0.09 * s, 0.17 * s), (-0.07, 0, 0.09 * s), hair, shadow=False
+            )
         for side in "lr":
             self._limb(stage, part[f"{side}_arm"], self.arm, 0.055 * w, top)
             self._limb(stage, part[f"{side}_fore"], self.fore, 0.042 * w, sleeves)
-            stage.ellipsoid(part[f"{side}_fore"], (0.045 * s, 0.035 * s, 0.07 * s), (0, 0, -self.fore - 0.04), skin, False)
+            stage.ellipsoid(
+                part[f"{side}_fore"], (0.045 * s, 0.035 * s, 0.07 * s), (0, 0, -self.fore - 0.04), skin, False
+            )
             self._limb(stage, part[f"{side}_leg"], self.leg, 0.082 * w, legs)
             self._limb(stage, part[f"{side}_shin"], self.shin, 0.058 * w, legs)
-            stage.box(part[f"{side}_shin"], (0.125 * s, 0.045 * s, 0.04 * s), (0.055 * s, 0, -self.shin + 0.02), shoe)
+            stage.box(
+                part[f"{side}_shin"],
+                (0.125 * s, 0.045 * s, 0.04 * s),
+                (0.055 * s, 0, -self.shin + 0.02),
+                shoe,
+            )
         if rng.random() < 0.2:
             bag = stage.paint(CLOTH[rng.integers(len(CLOTH))])
             stage.box(part["chest"], (0.09, 0.14, 0.2), (-0.19, 0, 0.27), bag)
@@ -117,9 +155,12 @@ def place_bodies(bodies: list[Body], spots: np.ndarray, poses: np.ndarray) -> tu
     Returns:
         positions (N, len(PARTS), 3) and rotations (N, len(PARTS), 3, 3) in the order of `PARTS`. Each
         body is raised or lowered so that its lowest point touches the ground, plus the pose's LIFT.
+
     """
-    size = {name: np.array([getattr(b, name) for b in bodies])[:, None] for name in
-            ("leg", "shin", "spine", "shoulder", "arm", "fore", "hip", "scale")}  # fmt: skip
+    size = {
+        name: np.array([getattr(b, name) for b in bodies])[:, None]
+        for name in ("leg", "shin", "spine", "shoulder", "arm", "fore", "hip", "scale")
+    }
     angle = poses.T
     y_axis, down = np.array([0.0, 1, 0]), np.array([0.0, 0, -1])
     hips = rot_z(spots[:, 2] + angle[J.YAW]) @ rot_y(angle[J.PITCH]) @ rot_x(angle[J.ROLL])
@@ -129,7 +170,10 @@ def place_bodies(bodies: list[Body], spots: np.ndarray, poses: np.ndarray) -> tu
     neck = chest[:, :, 2] * size["spine"]
     places, turns = [hips_at, hips_at, neck], [hips, chest, head]
     ends = [neck + head[:, :, 2] * 0.27 * size["scale"], chest[:, :, 2] * 0]
-    for sign, arm, out, elbow, turn in ((1, J.L_ARM, J.L_OUT, J.L_ELBOW, J.L_TURN), (-1, J.R_ARM, J.R_OUT, J.R_ELBOW, J.R_TURN)):
+    for sign, arm, out, elbow, turn in (
+        (1, J.L_ARM, J.L_OUT, J.L_ELBOW, J.L_TURN),
+        (-1, J.R_ARM, J.R_OUT, J.R_ELBOW, J.R_TURN),
+    ):
         upper = chest @ rot_y(-angle[arm]) @ rot_x(sign * angle[out]) @ rot_z(-sign * angle[turn])
         lower = upper @ rot_y(-angle[elbow])
         shoulder = chest @ (y_axis * sign) * size["shoulder"] + chest[:, :, 2] * 0.92 * size["spine"]

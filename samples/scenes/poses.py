@@ -16,47 +16,150 @@ def pose(**angles: float) -> np.ndarray:
 
 RELAXED = pose(L_OUT=0.12, R_OUT=0.12, L_ELBOW=0.2, R_ELBOW=0.2, L_SPLAY=0.04, R_SPLAY=0.04)
 GUARD = pose(
-    BEND=0.22, NOD=0.1, TWIST=0.3, L_ARM=0.75, L_ELBOW=1.75, L_OUT=0.25, R_ARM=0.55, R_ELBOW=2.0, R_OUT=0.25,
-    L_LEG=0.42, L_KNEE=0.45, R_LEG=-0.22, R_KNEE=0.42, L_SPLAY=0.1, R_SPLAY=0.12, L_TURN=0.3, R_TURN=0.3,
-)  # fmt: skip
+    BEND=0.22,
+    NOD=0.1,
+    TWIST=0.3,
+    L_ARM=0.75,
+    L_ELBOW=1.75,
+    L_OUT=0.25,
+    R_ARM=0.55,
+    R_ELBOW=2.0,
+    R_OUT=0.25,
+    L_LEG=0.42,
+    L_KNEE=0.45,
+    R_LEG=-0.22,
+    R_KNEE=0.42,
+    L_SPLAY=0.1,
+    R_SPLAY=0.12,
+    L_TURN=0.3,
+    R_TURN=0.3,
+)
 JAB = GUARD + pose(BEND=0.15, TWIST=-0.75, R_ARM=0.95, R_ELBOW=-1.85, R_LEG=-0.15, L_LEG=0.2)
 HOOK = GUARD + pose(TWIST=0.75, L_ARM=0.75, L_ELBOW=-0.95, L_OUT=0.55, BEND=0.15)
 OVERHAND = GUARD + pose(TWIST=-0.6, R_ARM=1.7, R_ELBOW=-1.2, R_OUT=0.4, BEND=0.35)
 WINDUP = GUARD + pose(TWIST=-0.9, R_ARM=-1.1, R_OUT=0.6, R_ELBOW=-0.4, BEND=-0.2)
-KICK = GUARD + pose(BEND=-0.45, PITCH=-0.1, R_LEG=1.85, R_KNEE=-0.25, L_KNEE=-0.25, L_LEG=-0.3, R_OUT=0.4, L_OUT=0.5)
+KICK = GUARD + pose(
+    BEND=-0.45, PITCH=-0.1, R_LEG=1.85, R_KNEE=-0.25, L_KNEE=-0.25, L_LEG=-0.3, R_OUT=0.4, L_OUT=0.5
+)
 KNEE = GUARD + pose(R_LEG=1.75, R_KNEE=1.3, BEND=0.2, L_ARM=0.4, R_ARM=0.5)
 SHOVE = GUARD + pose(TWIST=-0.3, BEND=0.3, L_ARM=0.75, R_ARM=0.95, L_ELBOW=-1.55, R_ELBOW=-1.8)
 STOMP = pose(
-    BEND=0.45, L_OUT=0.7, R_OUT=0.8, L_ELBOW=0.9, R_ELBOW=0.9, L_ARM=0.3, R_ARM=-0.2, R_LEG=1.35, R_KNEE=1.5, L_KNEE=0.2, L_LEG=0.15
+    BEND=0.45,
+    L_OUT=0.7,
+    R_OUT=0.8,
+    L_ELBOW=0.9,
+    R_ELBOW=0.9,
+    L_ARM=0.3,
+    R_ARM=-0.2,
+    R_LEG=1.35,
+    R_KNEE=1.5,
+    L_KNEE=0.2,
+    L_LEG=0.15,
 )
 LOW_KICK = pose(
-    BEND=0.05, PITCH=-0.12, L_OUT=0.8, R_OUT=0.6, L_ARM=0.7, R_ARM=-0.6, L_ELBOW=0.6, R_ELBOW=0.7, R_LEG=0.95, L_KNEE=0.25, L_LEG=0.1
+    BEND=0.05,
+    PITCH=-0.12,
+    L_OUT=0.8,
+    R_OUT=0.6,
+    L_ARM=0.7,
+    R_ARM=-0.6,
+    L_ELBOW=0.6,
+    R_ELBOW=0.7,
+    R_LEG=0.95,
+    L_KNEE=0.25,
+    L_LEG=0.1,
 )
 RECOIL = pose(
-    BEND=-0.45, NOD=-0.5, LEAN=0.25, TWIST=0.4, L_ARM=0.5, L_OUT=0.9, R_OUT=0.9, L_ELBOW=0.9, R_ELBOW=0.8,
-    L_LEG=0.35, L_KNEE=0.3, R_LEG=-0.35, R_KNEE=0.35,
-)  # fmt: skip
+    BEND=-0.45,
+    NOD=-0.5,
+    LEAN=0.25,
+    TWIST=0.4,
+    L_ARM=0.5,
+    L_OUT=0.9,
+    R_OUT=0.9,
+    L_ELBOW=0.9,
+    R_ELBOW=0.8,
+    L_LEG=0.35,
+    L_KNEE=0.3,
+    R_LEG=-0.35,
+    R_KNEE=0.35,
+)
 DOUBLED = pose(
-    BEND=1.0, NOD=0.4, L_ARM=0.9, R_ARM=0.9, L_ELBOW=1.6, R_ELBOW=1.6, L_TURN=0.7, R_TURN=0.7, L_LEG=0.5, L_KNEE=0.7, R_LEG=0.4, R_KNEE=0.8
+    BEND=1.0,
+    NOD=0.4,
+    L_ARM=0.9,
+    R_ARM=0.9,
+    L_ELBOW=1.6,
+    R_ELBOW=1.6,
+    L_TURN=0.7,
+    R_TURN=0.7,
+    L_LEG=0.5,
+    L_KNEE=0.7,
+    R_LEG=0.4,
+    R_KNEE=0.8,
 )
 CLINCH = pose(
-    BEND=0.55, NOD=0.3, L_ARM=1.1, R_ARM=1.25, L_ELBOW=0.5, R_ELBOW=0.6, L_OUT=0.35, R_OUT=0.35,
-    L_LEG=0.55, L_KNEE=0.5, R_LEG=-0.35, R_KNEE=0.3, L_SPLAY=0.12, R_SPLAY=0.12,
-)  # fmt: skip
-SUPINE = pose(PITCH=-1.52, L_ARM=0.3, L_OUT=0.9, R_OUT=1.1, L_ELBOW=0.7, R_ELBOW=0.5, L_LEG=0.2, L_KNEE=0.6, R_LEG=0.05)
-CURLED = pose(
-    PITCH=-1.45, ROLL=1.2, BEND=0.5, NOD=0.5, L_ARM=1.7, R_ARM=1.6, L_ELBOW=2.1, R_ELBOW=2.0, L_LEG=1.2, R_LEG=1.0, L_KNEE=1.6, R_KNEE=1.5
+    BEND=0.55,
+    NOD=0.3,
+    L_ARM=1.1,
+    R_ARM=1.25,
+    L_ELBOW=0.5,
+    R_ELBOW=0.6,
+    L_OUT=0.35,
+    R_OUT=0.35,
+    L_LEG=0.55,
+    L_KNEE=0.5,
+    R_LEG=-0.35,
+    R_KNEE=0.3,
+    L_SPLAY=0.12,
+    R_SPLAY=0.12,
 )
-SITTING = pose(L_LEG=1.5, R_LEG=1.5, L_KNEE=1.5, R_KNEE=1.45, L_ARM=0.5, R_ARM=0.5, L_ELBOW=0.6, R_ELBOW=0.6, BEND=0.1)
-CROUCH = pose(BEND=0.5, L_LEG=1.5, R_LEG=1.0, L_KNEE=2.1, R_KNEE=2.0, L_ARM=0.9, R_ARM=0.9, L_ELBOW=0.7, R_ELBOW=0.7)
-COWER = pose(BEND=0.9, NOD=0.4, L_ARM=2.0, R_ARM=2.0, L_ELBOW=2.0, R_ELBOW=2.0, L_LEG=1.2, R_LEG=0.9, L_KNEE=1.7, R_KNEE=1.7)
-THROW_BACK = RELAXED + pose(R_ARM=-1.3, R_OUT=0.5, R_ELBOW=0.9, TWIST=-0.7, BEND=-0.2, L_ARM=0.7, L_LEG=0.3, R_LEG=-0.3)
+SUPINE = pose(
+    PITCH=-1.52, L_ARM=0.3, L_OUT=0.9, R_OUT=1.1, L_ELBOW=0.7, R_ELBOW=0.5, L_LEG=0.2, L_KNEE=0.6, R_LEG=0.05
+)
+CURLED = pose(
+    PITCH=-1.45,
+    ROLL=1.2,
+    BEND=0.5,
+    NOD=0.5,
+    L_ARM=1.7,
+    R_ARM=1.6,
+    L_ELBOW=2.1,
+    R_ELBOW=2.0,
+    L_LEG=1.2,
+    R_LEG=1.0,
+    L_KNEE=1.6,
+    R_KNEE=1.5,
+)
+SITTING = pose(
+    L_LEG=1.5, R_LEG=1.5, L_KNEE=1.5, R_KNEE=1.45, L_ARM=0.5, R_ARM=0.5, L_ELBOW=0.6, R_ELBOW=0.6, BEND=0.1
+)
+CROUCH = pose(
+    BEND=0.5, L_LEG=1.5, R_LEG=1.0, L_KNEE=2.1, R_KNEE=2.0, L_ARM=0.9, R_ARM=0.9, L_ELBOW=0.7, R_ELBOW=0.7
+)
+COWER = pose(
+    BEND=0.9,
+    NOD=0.4,
+    L_ARM=2.0,
+    R_ARM=2.0,
+    L_ELBOW=2.0,
+    R_ELBOW=2.0,
+    L_LEG=1.2,
+    R_LEG=0.9,
+    L_KNEE=1.7,
+    R_KNEE=1.7,
+)
+THROW_BACK = RELAXED + pose(
+    R_ARM=-1.3, R_OUT=0.5, R_ELBOW=0.9, TWIST=-0.7, BEND=-0.2, L_ARM=0.7, L_LEG=0.3, R_LEG=-0.3
+)
 THROW_END = RELAXED + pose(R_ARM=1.7, R_ELBOW=0.1, TWIST=0.6, BEND=0.5, L_LEG=0.5, R_LEG=-0.4, L_KNEE=0.3)
-POUR = RELAXED + pose(BEND=0.45, R_ARM=1.15, R_ELBOW=0.35, L_ARM=1.0, L_ELBOW=0.6, L_LEG=0.3, R_LEG=-0.2, L_KNEE=0.3)
+POUR = RELAXED + pose(
+    BEND=0.45, R_ARM=1.15, R_ELBOW=0.35, L_ARM=1.0, L_ELBOW=0.6, L_LEG=0.3, R_LEG=-0.2, L_KNEE=0.3
+)
 
 
 def gait(distance: float, stride: float, vigour: float) -> np.ndarray:
-    """Walking (vigour 0) to running (vigour 1) after `distance` metres with a full cycle of `stride` m."""
+    """Walk (vigour 0) to run (vigour 1), `distance` metres on, with a full cycle of `stride` metres."""
     phase = 2 * np.pi * distance / stride
     swing = np.sin(phase)
     reach = np.arcsin(np.clip(stride / 4 / 0.9, 0, 0.85)) * (1 - 0.25 * vigour)
@@ -102,7 +205,11 @@ def chatting(t: float, seed: float) -> np.ndarray:
 
 def shaking_hands(t: float, seed: float) -> np.ndarray:
     """Right hand held out and pumped gently."""
-    return chatting(t, seed) * 0.3 + 0.7 * RELAXED + pose(R_ARM=0.55, R_ELBOW=0.75 + 0.15 * np.sin(7 * t), BEND=0.1)
+    return (
+        chatting(t, seed) * 0.3
+        + 0.7 * RELAXED
+        + pose(R_ARM=0.55, R_ELBOW=0.75 + 0.15 * np.sin(7 * t), BEND=0.1)
+    )
 
 
 def sitting(t: float, seed: float) -> np.ndarray:
@@ -116,13 +223,15 @@ def cowering(t: float, seed: float) -> np.ndarray:
 
 
 def pointing(t: float, seed: float) -> np.ndarray:
-    """A bystander who looks at something, points or puts hands to the head."""
+    """Point at something, or put the hands to the head."""
     if seed % 2 > 1:
         return RELAXED + pose(R_ARM=1.45 + 0.1 * np.sin(2 * t), R_ELBOW=-0.1, LEAN=0.05 * np.sin(t))
-    return RELAXED + pose(L_ARM=2.2, R_ARM=2.2, L_ELBOW=2.0, R_ELBOW=2.0, L_OUT=0.5, R_OUT=0.5, LEAN=0.06 * np.sin(2 * t))
+    return RELAXED + pose(
+        L_ARM=2.2, R_ARM=2.2, L_ELBOW=2.0, R_ELBOW=2.0, L_OUT=0.5, R_OUT=0.5, LEAN=0.06 * np.sin(2 * t)
+    )
 
 
 def strike(base: np.ndarray, move: np.ndarray, u: float) -> np.ndarray:
-    """`base` that shoots into `move` and returns while `u` goes from 0 to 1; fastest at the start."""
+    """Shoot from `base` into `move` and return while `u` goes from 0 to 1."""
     weight = smoothstep(u / 0.28) * (1 - smoothstep((u - 0.42) / 0.5))
     return base + (move - base) * weight

@@ -4,18 +4,27 @@ import numpy as np
 
 from .geometry import blob, faceted, quad, rot_x, rot_y, rot_z
 from .stage import STATIC, Stage
-from .textures import facade, leaves, plaster, shopfront
+from .textures import facade, leaves, shopfront
 
 
-def wall(stage: Stage, start: tuple, end: tuple, height: float, material: str, repeat=(1, 1), base: float = 0.0) -> None:
-    """Upright textured quad seen from the right-hand side of start -> end ... the side it faces."""
+def wall(
+    stage: Stage, start: tuple, end: tuple, height: float, material: str, repeat=(1, 1), base: float = 0.0
+) -> None:
+    """Upright textured quad, seen by someone for whom it runs from `start` on the left to `end`."""
     (x0, y0), (x1, y1) = start, end
     corners = np.array([[x0, y0, base], [x1, y1, base], [x1, y1, base + height], [x0, y0, base + height]])
     stage.mesh(STATIC, stage.add_mesh(*quad(corners, repeat)), material)
 
 
 def building(
-    stage: Stage, rng: np.random.Generator, x0: float, y0: float, x1: float, y1: float, floors: int, darkness: float,
+    stage: Stage,
+    rng: np.random.Generator,
+    x0: float,
+    y0: float,
+    x1: float,
+    y1: float,
+    floors: int,
+    darkness: float,
     shops: bool = False,
 ) -> None:
     """House on the rectangle (x0, y0)-(x1, y1) with windows on the sides towards -y, +x and -x."""
@@ -28,13 +37,24 @@ def building(
         bottom = 0.0
         if shops and index == 0:
             bottom = 3.3
-            units = max(int(round(width / 5)), 1)
+            units = max(round(width / 5), 1)
             front = stage.texture(shopfront(rng, min(units, 4), darkness))
             wall(stage, start, end, bottom, front, (units / min(units, 4), 1))
         share = (height - bottom) / height
-        wall(stage, start, end, height - bottom, materials[index > 0], (max(round(width / 11), 1), share), bottom)
+        wall(
+            stage,
+            start,
+            end,
+            height - bottom,
+            materials[index > 0],
+            (max(round(width / 11), 1), share),
+            bottom,
+        )
     roof = stage.paint((0.35, 0.33, 0.32))
-    middle, half = ((x0 + x1) / 2, (y0 + y1) / 2, height + 0.15), ((x1 - x0) / 2 + 0.2, (y1 - y0) / 2 + 0.2, 0.2)
+    middle, half = (
+        ((x0 + x1) / 2, (y0 + y1) / 2, height + 0.15),
+        ((x1 - x0) / 2 + 0.2, (y1 - y0) / 2 + 0.2, 0.2),
+    )
     stage.box(STATIC, half, middle, roof, shadow=False)
     stage.box(STATIC, (half[0] - 0.3, half[1] - 0.3, height / 2), (*middle[:2], height / 2 - 0.1), roof)
 
@@ -76,7 +96,10 @@ def bench(stage: Stage, x: float, y: float, heading: float) -> None:
     """Bench whose sitters look towards `heading`."""
     wood, iron = stage.paint((0.42, 0.29, 0.18)), stage.paint((0.15, 0.15, 0.16))
     turn = rot_z(heading)
-    for offset, half, tilt in (((0, 0, 0.43), (0.22, 0.8, 0.03), 0), ((-0.26, 0, 0.72), (0.03, 0.8, 0.2), -0.2)):
+    for offset, half, tilt in (
+        ((0, 0, 0.43), (0.22, 0.8, 0.03), 0),
+        ((-0.26, 0, 0.72), (0.03, 0.8, 0.2), -0.2),
+    ):
         stage.box(STATIC, half, turn @ offset + [x, y, 0], wood, turn @ rot_y(tilt))
     for side in (-0.65, 0.65):
         stage.box(STATIC, (0.2, 0.04, 0.21), turn @ (0, side, 0.21) + [x, y, 0], iron, turn)
@@ -96,7 +119,13 @@ def dumpster(stage: Stage, rng: np.random.Generator, x: float, y: float, heading
     stage.box(STATIC, (0.85, 0.5, 0.5), (x, y, 0.68), stage.paint(colour), turn)
     stage.box(STATIC, (0.9, 0.55, 0.05), (x, y, 1.22), stage.paint(tuple(0.6 * c for c in colour)), turn)
     for side in (-0.6, 0.6):
-        stage.box(STATIC, (0.08, 0.4, 0.09), turn @ (side, 0, 0.09) + [x, y, 0], stage.paint((0.05, 0.05, 0.05)), turn)
+        stage.box(
+            STATIC,
+            (0.08, 0.4, 0.09),
+            turn @ (side, 0, 0.09) + [x, y, 0],
+            stage.paint((0.05, 0.05, 0.05)),
+            turn,
+        )
 
 
 def traffic_light(stage: Stage, x: float, y: float, heading: float) -> None:
@@ -136,8 +165,3 @@ def petrol_pump(stage: Stage, x: float, y: float, colour: tuple) -> None:
     stage.box(STATIC, (0.3, 0.47, 0.14), (x, y, 1.75), stage.paint(colour))
     stage.box(STATIC, (0.29, 0.25, 0.14), (x, y, 1.35), stage.paint((0.08, 0.1, 0.12)))
     stage.box(STATIC, (0.29, 0.4, 0.2), (x, y, 0.6), stage.paint(colour))
-
-
-def low_wall_material(stage: Stage, rng: np.random.Generator) -> str:
-    """A rendered wall surface."""
-    return stage.texture(plaster(rng, 128, 256))

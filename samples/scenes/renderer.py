@@ -16,7 +16,7 @@ HIDDEN_GROUP = 5
 
 @functools.cache
 def gl_context() -> mujoco.GLContext:
-    """The process's one OpenGL context; raises whatever the platform raises where there is none."""
+    """Open the process's one OpenGL context; raises whatever the platform raises where there is none."""
     context = mujoco.GLContext(64, 64)
     context.make_current()
     return context
@@ -25,7 +25,9 @@ def gl_context() -> mujoco.GLContext:
 class Renderer:
     """One compiled stage seen by one fixed camera."""
 
-    def __init__(self, stage: Stage, camera: Camera, sun: np.ndarray, sun_level: float, ambient: float) -> None:
+    def __init__(
+        self, stage: Stage, camera: Camera, sun: np.ndarray, sun_level: float, ambient: float
+    ) -> None:
         spec = stage.spec
         quality = spec.visual.quality
         quality.numslices, quality.numstacks, quality.numquads = 8, 4, 1
@@ -54,6 +56,7 @@ class Renderer:
         self.local_pos = self.model.geom_pos[self.moving].copy()
         self.local_rot = self.data.geom_xmat[self.moving].reshape(-1, 3, 3).copy()
 
+        self._drop_unseen(owner == STATIC, camera)
         gl_context().make_current()
         self.context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_50)
         self.scene = mujoco.MjvScene(self.model, self.model.ngeom + 10)
@@ -63,11 +66,21 @@ class Renderer:
         self.view = mujoco.MjvCamera()
         self.view.type, self.view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
 
+    def _drop_unseen(self, static: np.ndarray, camera: Camera) -> None:
+        """Hide for good what never moves and lies outside the view; drawing is bound by vertices."""
+        local = (self.data.geom_xpos - camera.pos) @ camera.rot  # (G, 3): right, up, backward
+        depth, radius = -local[:, 2], self.model.geom_rbound
+        slope = np.array([camera.width / 2, camera.height / 2]) / camera.focal
+        outside = (np.abs(local[:, :2]) - depth[:, None] * slope) / np.hypot(1, slope) > radius[:, None]
+        unseen = static & (outside.any(1) | (depth < -radius))
+        self.model.geom_group[unseen] = HIDDEN_GROUP
+
     def draw(self, pos: np.ndarray, rot: np.ndarray, show: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Draw the stage with its frames at `pos` (F, 3), `rot` (F, 3, 3); only those with `show` (F,).
 
         Returns:
             colour (H, W, 3) uint8 RGB and depth (H, W) float32 in metres along the viewing axis.
+
         """
         owner = self.owner
         self.data.geom_xpos[self.moving] = pos[owner] + np.einsum("gij,gj->gi", rot[owner], self.local_pos)

@@ -1,5 +1,7 @@
 """The 3D set: what is modelled once per scene and then posed and drawn for every frame."""
 
+from collections.abc import Callable
+
 import mujoco
 import numpy as np
 
@@ -22,6 +24,7 @@ class Stage:
         self.owner: list[int] = []
         self.shadow_points: list[np.ndarray | None] = []
         self._materials: dict[tuple, Material] = {}
+        self._shared: dict[tuple, str] = {}
 
     def frame(self) -> int:
         """Open a new moving frame and return its number."""
@@ -39,53 +42,68 @@ class Stage:
             self._materials[key] = name
         return self._materials[key]
 
-    def texture(
-        self, image: np.ndarray, tint: tuple[float, float, float] = (1, 1, 1), shine: float = 0.0, glow: float = 0.0
-    ) -> Material:
+    def texture(self, image: np.ndarray) -> Material:
         """Textured material from an RGB uint8 image (H, W, 3), whose first row is the top."""
         name = f"texture{len(self.spec.textures)}"
         height, width, _ = image.shape
         texture = self.spec.add_texture(
             name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=width, height=height, nchannel=3
         )
-        texture.data = np.ascontiguousarray(image).tobytes()
-        material = self.spec.add_material(
-            name=name, rgba=[*tint, 1], specular=shine, emission=glow, reflectance=0, shininess=0.5
-        )
-        roles = material.textures
-        roles[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
-        material.textures = roles
+        texture.data = np.ascontiguousarray(image[::-1]).tobytes()  # OpenGL's first row is the bottom
+        self._textured(name, name, (1, 1, 1), 0.0)
         return name
 
     def retint(self, texture: Material, tint: tuple[float, float, float], shine: float) -> Material:
         """Another material that shows an existing texture in another colour."""
         key = (texture, *np.round(tint, 3), shine)
         if key not in self._materials:
-            name = f"tint{len(self._materials)}"
-            material = self.spec.add_material(
-                name=name, rgba=[*tint, 1], specular=shine, shininess=0.6, reflectance=0
-            )
-            roles = material.textures
-            roles[mujoco.mjtTextureRole.mjTEXROLE_RGB] = texture
-            material.textures = roles
-            self._materials[key] = name
+            self._materials[key] = self._textured(f"tint{len(self._materials)}", texture, tint, shine)
         return self._materials[key]
 
-    def box(self, frame: int, half: tuple, pos: tuple, material: Material, rot: np.ndarray | None = None, shadow=True):
+    def _textured(self, name: str, texture: str, tint: tuple[float, float, float], shine: float) -> Material:
+        material = self.spec.add_material(
+            name=name, rgba=[*tint, 1], specular=shine, shininess=0.6, reflectance=0
+        )
+        roles = material.textures
+        roles[mujoco.mjtTextureRole.mjTEXROLE_RGB] = texture
+        material.textures = roles
+        return name
+
+    def once(self, key: tuple, make: Callable[[], str]) -> str:
+        """Name of a texture or mesh that is made at the first request and shared afterwards."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        return self._shared[key]
+
+    def box(
+        self,
+        frame: int,
+        half: tuple,
+        pos: tuple,
+        material: Material,
+        rot: np.ndarray | None = None,
+        shadow=True,
+    ):
         """Box with half sizes `half` centred at `pos` in its frame."""
-        self._add(mujoco.mjtGeom.mjGEOM_BOX, frame, half, pos, rot, material, box_points(half) if shadow else None)
+        self._add(
+            mujoco.mjtGeom.mjGEOM_BOX, frame, half, pos, rot, material, box_points(half) if shadow else None
+        )
 
     def ellipsoid(self, frame: int, radii: tuple, pos: tuple, material: Material, shadow: bool = True):
         """Ellipsoid with semi-axes `radii`."""
         points = box_points(np.asarray(radii) * 0.72) if shadow else None
         self._add(mujoco.mjtGeom.mjGEOM_ELLIPSOID, frame, radii, pos, None, material, points)
 
-    def cylinder(self, frame: int, radius: float, half: float, pos: tuple, material: Material, rot=None, shadow=True):
+    def cylinder(
+        self, frame: int, radius: float, half: float, pos: tuple, material: Material, rot=None, shadow=True
+    ):
         """Cylinder along the local z axis."""
         points = box_points((radius * 0.8, radius * 0.8, half)) if shadow else None
         self._add(mujoco.mjtGeom.mjGEOM_CYLINDER, frame, (radius, half, 0), pos, rot, material, points)
 
-    def capsule(self, frame: int, radius: float, half: float, pos: tuple, material: Material, rot=None, shadow=True):
+    def capsule(
+        self, frame: int, radius: float, half: float, pos: tuple, material: Material, rot=None, shadow=True
+    ):
         """Capsule along the local z axis; `half` excludes the round ends."""
         points = box_points((radius * 0.75, radius * 0.75, half + radius * 0.7)) if shadow else None
         self._add(mujoco.mjtGeom.mjGEOM_CAPSULE, frame, (radius, half, 0), pos, rot, material, points)

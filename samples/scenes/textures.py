@@ -24,7 +24,7 @@ def _finish(base: Colour, shade: np.ndarray) -> np.ndarray:
 
 def asphalt(rng: np.random.Generator) -> np.ndarray:
     """Worn tarmac (TILE, TILE, 3)."""
-    tone = rng.uniform(70, 115)
+    tone = rng.uniform(80, 125)
     shade = 1 + 0.07 * noise(rng, TILE, 2) + 0.06 * noise(rng, TILE, 40) + 0.04 * noise(rng, TILE, 140)
     image = _finish((tone, tone * rng.uniform(0.97, 1.01), tone * rng.uniform(0.95, 1.05)), shade)
     for _ in range(rng.integers(2, 6)):  # cracks
@@ -67,7 +67,7 @@ def concrete(rng: np.random.Generator) -> np.ndarray:
 def brick(rng: np.random.Generator, height: int = 256, width: int = 512) -> np.ndarray:
     """Brick wall (height, width, 3)."""
     warm = rng.random() < 0.7
-    base = (rng.uniform(115, 150), rng.uniform(75, 95), rng.uniform(60, 80)) if warm else (120, 115, 108)
+    base = (rng.uniform(110, 140), rng.uniform(80, 98), rng.uniform(68, 85)) if warm else (120, 115, 108)
     rows, columns = height // 8, width // 16
     tones = rng.normal(1, 0.1, (rows, columns)).astype(np.float32)
     shade = cv2.resize(tones, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -80,7 +80,14 @@ def brick(rng: np.random.Generator, height: int = 256, width: int = 512) -> np.n
 
 def plaster(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Painted render with streaks (height, width, 3)."""
-    palette = [(190, 180, 160), (170, 165, 160), (185, 160, 130), (150, 155, 165), (195, 190, 180), (160, 130, 110)]
+    palette = [
+        (190, 180, 160),
+        (170, 165, 160),
+        (185, 160, 130),
+        (150, 155, 165),
+        (195, 190, 180),
+        (160, 130, 110),
+    ]
     base = np.array(palette[rng.integers(len(palette))]) * rng.uniform(0.8, 1.0)
     streak = cv2.resize(noise(rng, 128, 8)[:4], (width, height), interpolation=cv2.INTER_CUBIC)
     stain = cv2.resize(noise(rng, 256, 50), (width, height))
@@ -112,7 +119,7 @@ def facade(rng: np.random.Generator, floors: int, bays: int, darkness: float) ->
 
 
 def shopfront(rng: np.random.Generator, units: int, darkness: float) -> np.ndarray:
-    """A parade of `units` shops with sign boards, display windows and doors. (128, 192 * units, 3)."""
+    """Parade of `units` shops with sign boards, display windows and doors. (128, 192 * units, 3)."""
     image = plaster(rng, 128, 192 * units)
     for unit in range(units):
         left = unit * 192
@@ -140,7 +147,9 @@ def shutter(rng: np.random.Generator) -> np.ndarray:
     image = _finish((tone, tone, tone * 1.03), shade)
     for _ in range(int(rng.integers(0, 5))):
         curve = np.cumsum(rng.normal(0, 9, (14, 2)), 0) + rng.uniform(30, 100, 2)
-        cv2.polylines(image, [curve.astype(np.int32)], False, rng.integers(40, 210, 3).tolist(), 3, cv2.LINE_AA)
+        cv2.polylines(
+            image, [curve.astype(np.int32)], False, rng.integers(40, 210, 3).tolist(), 3, cv2.LINE_AA
+        )
     return image
 
 
@@ -162,6 +171,15 @@ def car_paint() -> np.ndarray:
     cv2.line(image, (10, 24), (246, 22), (175, 175, 175), 1)
     for x in (46, 208):
         cv2.ellipse(image, (x, 64), (24, 38), 0, 180, 360, (28, 28, 28), -1)
+    return image
+
+
+def car_glass() -> np.ndarray:
+    """Cabin to be tinted (128, 128, 3): side windows between pillars, plain glass, painted roof."""
+    image = np.full((128, 128, 3), 205, np.uint8)
+    image[64:112] = np.linspace(70, 36, 48)[:, None, None]
+    for x0, x1 in ((16, 44), (49, 82), (87, 116)):
+        image[10:60, x0:x1] = np.linspace(74, 34, 50)[:, None, None]
     return image
 
 
@@ -205,14 +223,18 @@ class Ground:
         part = np.s_[max(y - 1, 0) : y + h + 2, max(x - 1, 0) : x + w + 2]
         alpha = layer[part].astype(np.float32)[..., None] / 255
         alpha *= self.rng.uniform(0.45, 0.95, alpha.shape).astype(np.float32)
-        self.image[part] = (self.image[part] * (1 - alpha) + np.asarray(colour, np.float32) * alpha).astype(np.uint8)
+        self.image[part] = (self.image[part] * (1 - alpha) + np.asarray(colour, np.float32) * alpha).astype(
+            np.uint8
+        )
 
     def dashes(self, start: tuple, end: tuple, dash: float, gap: float, **style) -> None:
         """Paint a dashed stripe."""
         start, end = np.asarray(start, float), np.asarray(end, float)
         length = np.linalg.norm(end - start)
         for at in np.arange(0, length - dash, dash + gap):
-            self.line(start + (end - start) * at / length, start + (end - start) * (at + dash) / length, **style)
+            self.line(
+                start + (end - start) * at / length, start + (end - start) * (at + dash) / length, **style
+            )
 
     def stains(self, x0: float, y0: float, x1: float, y1: float, count: int) -> None:
         """Drop oil and dirt spots in a rectangle."""
@@ -221,7 +243,11 @@ class Ground:
             radius = int(self.rng.uniform(0.1, 0.6) * self.per_metre)
             lo = np.maximum(centre - 2 * radius, 0)
             part = self.image[lo[1] : centre[1] + 2 * radius, lo[0] : centre[0] + 2 * radius]
-            y, x = np.mgrid[: part.shape[0], : part.shape[1]] + lo[[1, 0], None, None] - centre[[1, 0], None, None]
+            y, x = (
+                np.mgrid[: part.shape[0], : part.shape[1]]
+                + lo[[1, 0], None, None]
+                - centre[[1, 0], None, None]
+            )
             fade = 1 - self.rng.uniform(0.1, 0.4) * np.exp(-(x**2 + 2 * y**2) / (radius**2 + 1))
             part[:] = part * fade[..., None]
 

@@ -4,12 +4,13 @@ A vehicle faces +x, its left is +y, the origin is on the ground below its middle
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
 from .geometry import faceted, loft, rot_x, rot_y, rot_z
 from .stage import STATIC, Stage
-from .textures import car_paint
+from .textures import car_glass, car_paint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,25 +38,45 @@ class Shape:
 SHAPES = {
     "sedan": Shape(
         ((-2.25, 0.62), (-2.15, 0.86), (-1.5, 0.94), (0.95, 0.92), (1.9, 0.80), (2.15, 0.70), (2.25, 0.5)),
-        ((-1.85, 0.9), (-1.15, 1.38), (-0.9, 1.44), (0.15, 1.45), (1.0, 0.9)), 1.78, 2.65,
+        ((-1.85, 0.9), (-1.15, 1.38), (-0.9, 1.44), (0.15, 1.45), (1.0, 0.9)),
+        1.78,
+        2.65,
     ),
     "hatchback": Shape(
         ((-1.95, 0.62), (-1.9, 0.88), (-1.5, 0.96), (0.85, 0.96), (1.65, 0.84), (1.9, 0.72), (2.0, 0.5)),
-        ((-1.92, 0.92), (-1.6, 1.4), (-1.3, 1.5), (0.05, 1.5), (0.95, 0.94)), 1.72, 2.5,
+        ((-1.92, 0.92), (-1.6, 1.4), (-1.3, 1.5), (0.05, 1.5), (0.95, 0.94)),
+        1.72,
+        2.5,
     ),
     "suv": Shape(
         ((-2.3, 0.7), (-2.25, 1.02), (-1.6, 1.1), (0.95, 1.1), (1.9, 1.0), (2.15, 0.9), (2.3, 0.6)),
-        ((-2.25, 1.06), (-1.95, 1.66), (-1.7, 1.74), (0.1, 1.74), (0.98, 1.08)), 1.9, 2.75, 0.37, 0.32,
+        ((-2.25, 1.06), (-1.95, 1.66), (-1.7, 1.74), (0.1, 1.74), (0.98, 1.08)),
+        1.9,
+        2.75,
+        0.37,
+        0.32,
     ),
     "van": Shape(
         ((-2.6, 0.8), (-2.58, 1.2), (-2.0, 1.24), (1.5, 1.2), (2.1, 1.08), (2.4, 0.95), (2.5, 0.6)),
-        ((-2.58, 1.2), (-2.55, 2.1), (-2.3, 2.2), (0.75, 2.2), (1.6, 1.18)), 1.95, 3.1, 0.36, 0.32,
+        ((-2.58, 1.2), (-2.55, 2.1), (-2.3, 2.2), (0.75, 2.2), (1.6, 1.18)),
+        1.95,
+        3.1,
+        0.36,
+        0.32,
     ),
-}  # fmt: skip
+}
 COLOURS = [
-    (0.86, 0.86, 0.86), (0.62, 0.64, 0.66), (0.14, 0.14, 0.16), (0.62, 0.10, 0.10), (0.14, 0.22, 0.48),
-    (0.10, 0.30, 0.22), (0.72, 0.66, 0.52), (0.32, 0.34, 0.38), (0.80, 0.62, 0.10), (0.38, 0.52, 0.68),
-]  # fmt: skip
+    (0.86, 0.86, 0.86),
+    (0.62, 0.64, 0.66),
+    (0.14, 0.14, 0.16),
+    (0.62, 0.10, 0.10),
+    (0.14, 0.22, 0.48),
+    (0.10, 0.30, 0.22),
+    (0.72, 0.66, 0.52),
+    (0.32, 0.34, 0.38),
+    (0.80, 0.62, 0.10),
+    (0.38, 0.52, 0.68),
+]
 
 
 def _section(x: float, low: float, high: float, half: float, top: float) -> np.ndarray:
@@ -64,6 +85,18 @@ def _section(x: float, low: float, high: float, half: float, top: float) -> np.n
     y = np.array([-half, half, half, top, -top, -half])
     z = np.array([low, low, middle, high, high, middle])
     return np.stack([np.full(6, x), y, z], 1)
+
+
+def _glazed(vertices: np.ndarray, faces: np.ndarray, base: float, top: float) -> tuple[np.ndarray, ...]:
+    """Add a cabin's texture coordinates: side windows with pillars, glass at the ends, a painted roof."""
+    corner = vertices[faces]  # (F, 3, 3)
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    facing = np.abs(normal / (np.linalg.norm(normal, axis=1, keepdims=True) + 1e-9))
+    x, z = corner[..., 0], corner[..., 2]
+    uv = np.stack([(x - x.min()) / np.ptp(x), 0.5 + 0.49 * np.clip((z - base) / (top - base), 0, 1)], -1)
+    uv[facing[:, 1] < 0.6] = [0.5, 0.25]
+    uv[facing[:, 2] > 0.9] = [0.5, 0.02]
+    return vertices, faces, uv.reshape(-1, 2)
 
 
 class Vehicle:
@@ -78,9 +111,9 @@ class Vehicle:
         self.height = max(z for _, z in self.shape.roof)
         self.at, self.crash = at, crash
         self.colour = np.clip(np.array(COLOURS[rng.integers(len(COLOURS))]) * rng.uniform(0.85, 1.1), 0, 0.9)
-        if not hasattr(stage, "car_paint"):
-            stage.car_paint, stage.car_meshes = stage.texture(car_paint()), {}
-        self.paint = stage.retint(stage.car_paint, tuple(self.colour / 0.82), 0.4)
+        panels = stage.once(("car paint",), lambda: stage.texture(car_paint()))
+        self.cabin = stage.once(("car glass",), lambda: stage.texture(car_glass()))
+        self.paint = stage.retint(panels, tuple(self.colour / 0.82), 0.4)
         self.body = STATIC if at else stage.frame()
         self.front = STATIC if at else (stage.frame() if crash else self.body)
         self.wreck = stage.frame() if crash else None
@@ -100,11 +133,9 @@ class Vehicle:
         turn = rot_z(heading)
         return turn @ np.asarray(pos, float) + [x, y, 0], turn if rot is None else turn @ rot
 
-    def _shared(self, name: str, make) -> str:
-        key = (self.kind, name)
-        if key not in self.stage.car_meshes:
-            self.stage.car_meshes[key] = self.stage.add_mesh(*make())
-        return self.stage.car_meshes[key]
+    def _shared(self, name: str, make: Callable[[], tuple[np.ndarray, ...]]) -> str:
+        """Name of a mesh that all vehicles of this kind have in common."""
+        return self.stage.once((self.kind, name), lambda: self.stage.add_mesh(*make()))
 
     def _box(self, frame: int, half: tuple, pos: tuple, material: str, rot: np.ndarray | None = None) -> None:
         pos, rot = self._place(pos, rot)
@@ -142,20 +173,16 @@ class Vehicle:
             for x, top in roof:
                 rise = (top - base) / (self.height - base)
                 rings.append(_section(x, base, top + 0.01, half, half * (1 - 0.17 * rise)))
-            return faceted(*loft(np.stack(rings)))
+            return _glazed(*faceted(*loft(np.stack(rings))), base, self.height)
 
         pos, rot = self._place((0, 0, 0))
         corners = np.array([[x, y * shape.width * 0.38, z] for x, z in roof for y in (-1, 1)])
-        dark = self.stage.paint((0.10, 0.12, 0.14), 0.7)
-        self.stage.mesh(self.body, self._shared("glass", glass), dark, pos, rot, corners)
+        glazing = self.stage.retint(self.cabin, tuple(self.colour / 0.82), 0.5)
+        self.stage.mesh(self.body, self._shared("glass", glass), glazing, pos, rot, corners)
         tint = self.stage.paint(tuple(self.colour * 0.95), 0.5)
         rear, front = roof[-3][0], roof[-2][0]
         half = ((front - rear) / 2 + 0.06, shape.width * 0.37, 0.025)
         self._box(self.body, half, ((front + rear) / 2, 0, self.height), tint)
-        for y in (-1, 1):
-            side = shape.width * 0.405
-            self._box(self.body, (0.05, 0.03, (self.height - 0.9) / 2), (-0.3, y * side, (self.height + 0.9) / 2), tint,
-                      rot_x(y * 0.18))  # fmt: skip
         if self.kind == "van":
             panel = ((1.3 - roof[0][0]) / 2 - 0.35, shape.width * 0.44, (self.height - 1.1) / 2)
             self._box(self.body, panel, ((roof[0][0] + 0.6) / 2, 0, (self.height + 1.1) / 2), tint)
@@ -166,7 +193,7 @@ class Vehicle:
         def disc(radius: float, half: float, around: int) -> tuple[np.ndarray, np.ndarray]:
             angle = np.arange(around) * 2 * np.pi / around
             circle = np.stack([radius * np.cos(angle), radius * np.sin(angle), 0 * angle], 1)
-            return faceted(*loft(np.stack([circle - [0, 0, half], circle + [0, 0, half]])))
+            return faceted(*loft(np.stack([circle - (0, 0, half), circle + np.array([0, 0, half])])))
 
         tyre = self._shared("tyre", lambda: disc(shape.wheel, 0.1, 12))
         hub = self._shared("hub", lambda: disc(shape.wheel * 0.6, 0.105, 8))
@@ -187,7 +214,12 @@ class Vehicle:
         grey, plate = paint((0.13, 0.13, 0.14)), paint((0.8, 0.8, 0.7))
         for y in (-1, 1):
             self._box(self.front, (0.05, 0.2, 0.075), (nose - 0.06, y * shape.width * 0.34, low + 0.09), lamp)
-            self._box(self.body, (0.04, 0.15, 0.1), (tail + 0.05, y * shape.width * 0.36, shape.body[0][1] + 0.06), red)
+            self._box(
+                self.body,
+                (0.04, 0.15, 0.1),
+                (tail + 0.05, y * shape.width * 0.36, shape.body[0][1] + 0.06),
+                red,
+            )
             mirror = (shape.cowl - 0.25, y * (shape.width / 2 + 0.06), shape.body[-4][1] + 0.08)
             self._box(self.body, (0.06, 0.08, 0.06), mirror, paint(tuple(self.colour * 0.8)))
         self._box(self.front, (0.06, shape.width * 0.44, 0.1), (nose - 0.01, 0, 0.36), grey)
@@ -196,7 +228,7 @@ class Vehicle:
         self._box(self.body, (0.02, 0.24, 0.055), (tail - 0.06, 0, 0.5), plate)
 
     def _crumpled(self, rng: np.random.Generator) -> None:
-        """The front after an impact: short, bent and jagged, with bare metal and the bonnet loose."""
+        """Model the front after an impact: short, bent and jagged, with bare metal and the bonnet loose."""
         shape = self.shape
         stations = []
         for x, top in shape.body[-4:]:
@@ -214,10 +246,26 @@ class Vehicle:
             at = (nose + rng.uniform(-0.25, 0.1), rng.uniform(-0.7, 0.7), rng.uniform(0.3, 0.75))
             self.stage.box(self.wreck, tuple(rng.uniform(0.03, 0.16, 3)), at, metal, rot_y(rng.uniform(0, 3)))
         panel = (shape.body[-1][0] - shape.cowl) * 0.42
-        self.stage.box(self.bonnet, (panel / 2, shape.width * 0.42, 0.02), (panel / 2, 0, 0), self.paint, rot_y(-0.1))
-        self.stage.box(self.bonnet, (panel / 2, shape.width * 0.4, 0.02), (panel * 1.45, 0, -0.12), self.paint, rot_y(0.35))
+        self.stage.box(
+            self.bonnet, (panel / 2, shape.width * 0.42, 0.02), (panel / 2, 0, 0), self.paint, rot_y(-0.1)
+        )
+        self.stage.box(
+            self.bonnet,
+            (panel / 2, shape.width * 0.4, 0.02),
+            (panel * 1.45, 0, -0.12),
+            self.paint,
+            rot_y(0.35),
+        )
 
-    def pose(self, state: np.ndarray, wrecked: bool, bonnet: float, pos: np.ndarray, rot: np.ndarray, show: np.ndarray) -> None:
+    def pose(
+        self,
+        state: np.ndarray,
+        wrecked: bool,
+        bonnet: float,
+        pos: np.ndarray,
+        rot: np.ndarray,
+        show: np.ndarray,
+    ) -> None:
         """Write this vehicle's frames into the stage-wide `pos` (F, 3), `rot` (F, 3, 3) and `show` (F,).
 
         `state` is x, y, z (metres), heading, pitch and roll (radians); `bonnet` its opening angle.

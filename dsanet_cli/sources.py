@@ -1,0 +1,243 @@
+"""What the command line names, as a list of files to analyse and the names of their results."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from dsanet_cli.errors import SourceError
+
+FEATURE_SUFFIX = ".npy"
+VIDEO_SUFFIXES = frozenset(
+    [".3g2", ".3gp", ".asf", ".avi", ".dav", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265", ".264", ".265", ".hevc", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv"]
+)
+"""What is taken from folders; a file named itself may have any suffix."""
+LIST_PREFIX = "@"
+STDIN = "-"
+
+
+class SourceProblem(SourceError):
+    """One argument, or one entry of a list or folder, that yields nothing to analyse."""
+
+    def __init__(self, argument: str, reason: str) -> None:
+        super().__init__(f"{argument}: {reason}")
+        self.argument = argument
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to analyse.
+
+    ``relative`` is where its results go below the output folder, without their suffix; no two sources of a
+    listing share it. It mirrors the tree below the deepest folder that holds all arguments: ``detect a b``
+    gives ``a/clip`` and ``b/clip``, ``detect a`` gives ``clip``. The file's own suffix is left out, except
+    where files in one folder differ in nothing else: ``clip.mp4`` and ``clip.avi``.
+    """
+
+    path: Path
+    relative: Path
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All that the arguments name: files to analyse, and what could not be found, both in order."""
+
+    sources: tuple[Source, ...]
+    problems: tuple[SourceProblem, ...]
+
+
+def find_sources(arguments: Sequence[str], recursive: bool, stdin: TextIO) -> Listing:
+    """List the files that the command line names, each once.
+
+    Args:
+        arguments: Files, folders, patterns (``*``, ``?``, ``[]``, ``**`` for any depth), ``@FILE`` for a
+            list with one of these per line (``#`` starts a comment line; relative to the list's folder),
+            ``-`` for such a list on ``stdin`` (relative to the current folder). A file whose name is the
+            pattern itself comes before what the pattern matches.
+        recursive: Take whole trees, not only what lies directly in a folder. Hidden files and folders are
+            left out; links to folders are followed, but no folder is read twice.
+        stdin: Where ``-`` reads from.
+    """
+    finder = _Finder(recursive)
+    for argument in arguments:
+        if argument == STDIN:
+            finder.add_list(argument, _read_lines(stdin), Path())
+        elif argument.startswith(LIST_PREFIX):
+            finder.add_list_file(argument, Path(argument.removeprefix(LIST_PREFIX)))
+        else:
+            finder.add(argument, Path())
+    return finder.listing()
+
+
+class _Finder:
+    """Collects files, the folders they were named from, and problems."""
+
+    def __init__(self, recursive: bool) -> None:
+        self._recursive = recursive
+        self._files: dict[str, Path] = {}  # by absolute path
+        self._missing: set[str] = set()  # absolute paths of files that were named but are not there
+        self._roots: set[str] = set()
+        self._problems: dict[str, SourceProblem] = {}
+
+    def listing(self) -> Listing:
+        names = _result_names([*self._files, *self._missing], self._roots)
+        sources = tuple(Source(path, names[key]) for key, path in self._files.items())
+        return Listing(sources, tuple(self._problems.values()))
+
+    def add(self, argument: str, folder: Path) -> None:
+        """Add a file, folder or pattern; a relative one starts from ``folder``."""
+        path = folder / argument
+        try:
+            if not argument or "\0" in argument:
+                self._report(argument, "is not a path; name a video, a folder or a pattern")
+            elif path.is_dir():
+                self._add_folder(path)
+            elif path.exists():
+                self._add_file(path)
+            elif glob.has_magic(argument):
+                self._add_pattern(path)
+            else:
+                self._add_missing(path)
+        except OSError as error:
+            self._report(str(path), f"cannot be reached ({error.strerror}); check its permissions and the disk")
+
+    def add_list_file(self, argument: str, path: Path) -> None:
+        """Add what a text file lists."""
+        try:
+            with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
+                self.add_list(argument, stream, path.parent)
+        except FileNotFoundError:
+            self._report(argument, f"there is no list {path}; check the name")
+        except OSError as error:
+            self._report(argument, f"the list cannot be read ({error.strerror}); check its name and permissions")
+
+    def add_list(self, argument: str, lines: Iterable[str], folder: Path) -> None:
+        """Add what each line names, but for comments and blank lines."""
+        empty = True
+        for line in lines:
+            if "\0" in line:
+                self._report(argument, "is not a text file; bring a list with one path per line")
+                return
+            entry = line.strip()
+            if entry and not entry.startswith("#"):
+                self.add(entry, folder)
+                empty = False
+        if empty:
+            self._report(argument, "the list is empty; write one path per line")
+
+    def _add_file(self, path: Path) -> None:
+        key = os.path.abspath(path)
+        self._files.setdefault(key, path)
+        self._roots.add(os.path.dirname(key))
+
+    def _add_missing(self, path: Path) -> None:
+        key = os.path.abspath(path)
+        self._missing.add(key)
+        self._roots.add(os.path.dirname(key))
+        self._report(str(path), "no such file or folder; check the name")
+
+    def _add_folder(self, folder: Path) -> None:
+        self._roots.add(os.path.abspath(folder))
+        before = len(self._problems)
+        found = self._take_from(folder)
+        if not found and len(self._problems) == before:
+            hint = "name another folder" if self._recursive else "add --recursive to look into its sub-folders"
+            self._report(str(folder), f"holds no videos; {hint}")
+
+    def _add_pattern(self, pattern: Path) -> None:
+        fixed = list(_before(pattern.parts, glob.has_magic))
+        self._roots.add(os.path.abspath(Path(*fixed)))
+        any_suffix = pattern.suffix and not glob.has_magic(pattern.suffix)
+        found = False
+        for name in sorted(glob.glob(str(pattern), recursive=True), key=_natural_key):
+            match = Path(name)
+            if match.is_dir():
+                found |= self._take_from(match)
+            elif any_suffix or _is_known(match.name):
+                self._files.setdefault(os.path.abspath(match), match)
+                found = True
+        if not found:
+            self._report(str(pattern), "matches no videos; check the pattern, and quote it in the shell")
+
+    def _take_from(self, folder: Path) -> bool:
+        """Add the videos in a folder, or in the tree below it; whether there were any."""
+        found = False
+        for path in self._walk(folder, set()):
+            self._files.setdefault(os.path.abspath(path), path)
+            found = True
+        return found
+
+    def _walk(self, folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+        folders: list[Path] = []
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:  # a link to a folder that was read already
+                return
+            seen.add((status.st_dev, status.st_ino))
+            names = sorted(os.listdir(folder), key=_natural_key)
+        except OSError as error:
+            self._report(str(folder), f"the folder cannot be read ({error.strerror}); check its permissions")
+            return
+        for name in names:
+            path = folder / name
+            if name.startswith("."):
+                continue
+            if path.is_dir():
+                folders.append(path)
+            elif _is_known(name):
+                if path.is_file():
+                    yield path
+                elif path.is_symlink():
+                    self._report(str(path), "is a link to a file that is gone; remove it or bring the file back")
+        if self._recursive:
+            for path in folders:
+                yield from self._walk(path, seen)
+
+    def _report(self, argument: str, reason: str) -> None:
+        self._problems.setdefault(argument, SourceProblem(argument, reason))
+
+
+def _read_lines(stream: TextIO) -> Iterator[str]:
+    """Lines of ``stream``, with bytes that are not UTF-8 kept as Python keeps them in file names."""
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:
+        yield from stream
+    else:
+        for line in buffer:
+            yield os.fsdecode(line)
+
+
+def _is_known(name: str) -> bool:
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix in VIDEO_SUFFIXES or suffix == FEATURE_SUFFIX
+
+
+def _natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sorts ``cam2`` before ``cam10``, whatever the case of letters."""
+    parts = re.split("([0-9]+)", name)
+    return [int(part) if at % 2 else part.casefold() for at, part in enumerate(parts)], name
+
+
+def _result_names(files: list[str], roots: set[str]) -> dict[str, Path]:
+    """``Source.relative`` of each of ``files`` (absolute paths); ``roots`` are the folders they come from.
+
+    Files that are missing take part, so that no name changes when one appears.
+    """
+    if not files:
+        return {}
+    root = os.path.commonpath(roots)
+    full = {file: Path(os.path.relpath(file, root)) for file in files}
+    names = {file: path.with_suffix("") for file, path in full.items()}
+    while clashes := {name for name, count in Counter(names.values()).items() if count > 1}:
+        names = {file: full[file] if name in clashes else name for file, name in names.items()}
+    return names
+
+
+def _before(parts: Sequence[str], test: ...) -> ...:
+    ...
