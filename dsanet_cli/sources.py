@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from dsanet_cli.errors import SourceError
+from dsanet_cli.names import shown
 
 FEATURE_SUFFIX = ".npy"
 VIDEO_SUFFIXES = frozenset(
-    [".3g2", ".3gp", ".asf", ".avi", ".dav", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265", ".264", ".265", ".hevc", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv"]
+    {
+        ".3g2",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".dav",
+        ".divx",
+        ".dv",
+        ".f4v",
+        ".flv",
+        ".h264",
+        ".h265",
+        ".264",
+        ".265",
+        ".hevc",
+        ".m2ts",
+        ".m2v",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".rm",
+        ".rmvb",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    }
 )
 """What is taken from folders; a file named itself may have any suffix."""
 LIST_PREFIX = "@"
@@ -26,7 +60,7 @@ class SourceProblem(SourceError):
     """One argument, or one entry of a list or folder, that yields nothing to analyse."""
 
     def __init__(self, argument: str, reason: str) -> None:
-        super().__init__(f"{argument}: {reason}")
+        super().__init__(f"{shown(argument)}: {reason}")
         self.argument = argument
 
 
@@ -86,7 +120,7 @@ class _Finder:
         self._problems: dict[str, SourceProblem] = {}
 
     def listing(self) -> Listing:
-        names = _result_names([*self._files, *self._missing], self._roots)
+        names = _result_names(self._files.keys() | self._missing, self._roots)
         sources = tuple(Source(path, names[key]) for key, path in self._files.items())
         return Listing(sources, tuple(self._problems.values()))
 
@@ -95,13 +129,13 @@ class _Finder:
         path = folder / argument
         try:
             if not argument or "\0" in argument:
-                self._report(argument, "is not a path; name a video, a folder or a pattern")
+                self._report(argument, "not a path; name a video, a folder or a pattern")
             elif path.is_dir():
                 self._add_folder(path)
             elif path.exists():
                 self._add_file(path)
             elif glob.has_magic(argument):
-                self._add_pattern(path)
+                self._add_pattern(Path(argument), folder)
             else:
                 self._add_missing(path)
         except OSError as error:
@@ -122,7 +156,7 @@ class _Finder:
         empty = True
         for line in lines:
             if "\0" in line:
-                self._report(argument, "is not a text file; bring a list with one path per line")
+                self._report(argument, "not a text file; bring a list with one path per line")
                 return
             entry = line.strip()
             if entry and not entry.startswith("#"):
@@ -150,54 +184,66 @@ class _Finder:
             hint = "name another folder" if self._recursive else "add --recursive to look into its sub-folders"
             self._report(str(folder), f"holds no videos; {hint}")
 
-    def _add_pattern(self, pattern: Path) -> None:
-        fixed = list(_before(pattern.parts, glob.has_magic))
-        self._roots.add(os.path.abspath(Path(*fixed)))
-        any_suffix = pattern.suffix and not glob.has_magic(pattern.suffix)
+    def _add_pattern(self, pattern: Path, folder: Path) -> None:
+        fixed = list(itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+        rest = pattern.parts[len(fixed) :]
+        root = folder.joinpath(*fixed)
+        self._roots.add(os.path.abspath(root))
+        names_suffix = bool(pattern.suffix) and not glob.has_magic(pattern.suffix)
         found = False
-        for name in sorted(glob.glob(str(pattern), recursive=True), key=_natural_key):
-            match = Path(name)
+        try:
+            matches = list(root.glob(os.path.join(*rest)))  # unlike glob.glob, follows no links in a loop
+        except ValueError as error:  # "**" within a name
+            self._report(str(folder / pattern), f"not a pattern ({error}); see dsanet detect --help")
+            return
+        for match in sorted(matches, key=lambda path: _natural_key(str(path))):
+            if _is_hidden(match.relative_to(root)) and not any(part.startswith(".") for part in rest):
+                continue
             if match.is_dir():
                 found |= self._take_from(match)
-            elif any_suffix or _is_known(match.name):
+            elif names_suffix or _is_known(match.name):
                 self._files.setdefault(os.path.abspath(match), match)
                 found = True
         if not found:
-            self._report(str(pattern), "matches no videos; check the pattern, and quote it in the shell")
+            self._report(str(folder / pattern), "matches no videos; check the pattern")
 
     def _take_from(self, folder: Path) -> bool:
         """Add the videos in a folder, or in the tree below it; whether there were any."""
         found = False
-        for path in self._walk(folder, set()):
+        for path in self._walk(folder):
             self._files.setdefault(os.path.abspath(path), path)
             found = True
         return found
 
-    def _walk(self, folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-        folders: list[Path] = []
-        try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in seen:  # a link to a folder that was read already
-                return
-            seen.add((status.st_dev, status.st_ino))
-            names = sorted(os.listdir(folder), key=_natural_key)
-        except OSError as error:
-            self._report(str(folder), f"the folder cannot be read ({error.strerror}); check its permissions")
-            return
-        for name in names:
-            path = folder / name
-            if name.startswith("."):
+    def _walk(self, top: Path) -> Iterator[Path]:
+        seen: set[tuple[int, int]] = set()
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                status = folder.stat()
+                if (status.st_dev, status.st_ino) in seen:  # a link to a folder that was read already
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                with os.scandir(folder) as scan:
+                    entries = sorted(scan, key=lambda entry: _natural_key(entry.name))
+            except OSError as error:
+                self._report(str(folder), f"the folder cannot be read ({error.strerror}); check its permissions")
                 continue
-            if path.is_dir():
-                folders.append(path)
-            elif _is_known(name):
-                if path.is_file():
+            folders = []
+            for entry in entries:
+                path = folder / entry.name
+                if entry.name.startswith("."):
+                    continue
+                if path.is_symlink() and not path.exists():
+                    if _is_known(entry.name):
+                        self._report(str(path), "a link to a file that is gone; remove it or bring the file back")
+                elif entry.is_dir():
+                    folders.append(path)
+                elif entry.is_file() and _is_known(entry.name):
                     yield path
-                elif path.is_symlink():
-                    self._report(str(path), "is a link to a file that is gone; remove it or bring the file back")
-        if self._recursive:
-            for path in folders:
-                yield from self._walk(path, seen)
+            if self._recursive:
+                waiting += reversed(folders)
 
     def _report(self, argument: str, reason: str) -> None:
         self._problems.setdefault(argument, SourceProblem(argument, reason))
@@ -218,13 +264,17 @@ def _is_known(name: str) -> bool:
     return suffix in VIDEO_SUFFIXES or suffix == FEATURE_SUFFIX
 
 
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
 def _natural_key(name: str) -> tuple[list[str | int], str]:
     """Sorts ``cam2`` before ``cam10``, whatever the case of letters."""
     parts = re.split("([0-9]+)", name)
     return [int(part) if at % 2 else part.casefold() for at, part in enumerate(parts)], name
 
 
-def _result_names(files: list[str], roots: set[str]) -> dict[str, Path]:
+def _result_names(files: Collection[str], roots: set[str]) -> dict[str, Path]:
     """``Source.relative`` of each of ``files`` (absolute paths); ``roots`` are the folders they come from.
 
     Files that are missing take part, so that no name changes when one appears.
@@ -237,7 +287,3 @@ def _result_names(files: list[str], roots: set[str]) -> dict[str, Path]:
     while clashes := {name for name, count in Counter(names.values()).items() if count > 1}:
         names = {file: full[file] if name in clashes else name for file, name in names.items()}
     return names
-
-
-def _before(parts: Sequence[str], test: ...) -> ...:
-    ...

@@ -107,9 +107,6 @@ def test_fire_brightens_the_labelled_frames(kind):
     before, during = scene.render(event.start_frame - 5), scene.render(event.start_frame + 100)
     scene.close()
     assert np.abs(before.astype(int) - during).max(2).mean() > 10
-    assert (during.min(2) > 225).sum() > (before.min(2) > 225).sum() or during.mean() != pytest.approx(
-        before.mean(), abs=3
-    )
 
 
 def test_fighters_move_at_the_spot():
@@ -164,13 +161,13 @@ def test_degrade_is_mild_and_seeded():
 
 
 def test_plan_is_half_normal_and_seeded():
-    jobs = make.plan(3, 40, None, (20, 60))
-    assert jobs == make.plan(3, 40, None, (20, 60))
+    jobs = make.plan(3, 80, None, (20, 60))
+    assert jobs == make.plan(3, 80, None, (20, 60))
     kinds = [job.kind for job in jobs]
-    assert kinds.count("normal") == 20
-    assert {kinds.count(kind) for kind in ANOMALIES} == {5}
-    assert len({job.name for job in jobs}) == len({job.seed for job in jobs}) == 40
-    assert any(job.events == 2 for job in jobs)
+    assert kinds.count("normal") == 40
+    assert {kinds.count(kind) for kind in ANOMALIES} == {10}
+    assert len({job.name for job in jobs}) == len({job.seed for job in jobs}) == 80
+    assert {job.events for job in jobs if job.kind == "fighting"} == {1, 2}
     assert all(20 <= job.seconds <= 60 for job in jobs)
 
 
@@ -210,6 +207,15 @@ def test_command_makes_videos_with_ground_truth(tmp_path):
         frames = sum(1 for _ in container.decode(stream))
     assert 0 < int(match[1]) < int(match[2]) <= frames
     assert 6 * 25 <= frames <= 8 * 25
+
+
+def test_same_scene_gives_the_same_file(tmp_path):
+    files = [tmp_path / "one.mp4", tmp_path / "two.mp4"]
+    for path in files:
+        scene = Scene(24, "fighting", 5)
+        assert list(make.render(scene, path, make.CRF)) == list(range(125))
+        scene.close()
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_two_events_in_the_ground_truth(tmp_path):

@@ -138,5 +138,5 @@ def _resize(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
 def _in_processes(function, jobs: Sequence, processes: int) -> Iterator:
     os.environ.setdefault("MUJOCO_GL", "egl")
     os.environ["LP_NUM_THREADS"] = "1"  # software rendering: one scene a core, not one scene on all
-    with multiprocessing.get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, cv2.setNumThreads, (1,), maxtasksperchild=100) as pool:
         yield from track(pool.imap(function, jobs), total=len(jobs), description="rendering")

@@ -14,6 +14,7 @@ import dataclasses
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -50,16 +51,18 @@ SEED = 2026
 PRETRAINING = Footage(first_seed=1_000_000, count=1600, normal_share=0.4)
 FRAMES_PER_SCENE = 24
 PRETRAINING_EPOCHS = 4
-TRAINING = Footage(first_seed=2_000_000, count=400, normal_share=0.5)
+TRAINING = Footage(first_seed=2_000_000, count=320, normal_share=0.5)
 TRAINING_FRAMES_PER_SNIPPET = 2
 VALIDATION_SHARE = 0.2
 HELD_OUT_SEED = 9_000_000
-HELD_OUT_VIDEOS = 60
+HELD_OUT_VIDEOS = 48
 SAMPLED_FRAMES = 4
 FALSE_EVENTS_PER_HOUR = 3.0
 """On normal training videos; half of what is asked of videos never seen."""
 RATE = 25
 """Frames per second of the rendered footage."""
+VISUAL = "visual."
+"""Prefix of the image tower in open_clip's state dict."""
 
 PREPROCESSING = Preprocessing(resize=(160, 224), crop=(160, 224), mean=OPENAI_MEAN, std=OPENAI_STD)
 ENCODER = EncoderConfig(
@@ -133,22 +136,30 @@ def main() -> None:
     listing = extract_training(arguments.work / "features", clip, arguments.processes)
     done(console, "features", started)
     config, model, text_features = train_head(listing, clip, console)
-    write = dict(
-        head=model.head.state_dict(),
-        text_features=text_features,
-        image_tower={name: tensor.half() for name, tensor in clip.visual.state_dict().items()},
-        text_tower={
-            name: tensor.half() for name, tensor in clip.state_dict().items() if not name.startswith("visual.")
-        },
-        overwrite=True,
-    )
-    save_model(arguments.out, config, **write)
+    save = partial(save_scenes, arguments.out, clip, model, text_features)
+    save(config)
     done(console, "head", started)
     footage = render_held_out(arguments.work / "held-out")
     done(console, "held-out scenes", started)
     figures = measure(arguments.out, footage, console)
-    save_model(arguments.out, dataclasses.replace(config, metrics=figures[SAMPLED_FRAMES].as_metrics()), **write)
+    save(dataclasses.replace(config, metrics=figures[SAMPLED_FRAMES].as_metrics()))
     done(console, "all", started)
+
+
+def save_scenes(
+    directory: Path, clip: open_clip.CLIP, model: DSANet, text_features: torch.Tensor, config: ModelConfig
+) -> None:
+    """Write the model directory, both CLIP towers in half precision."""
+    towers = {name: tensor.half() for name, tensor in clip.state_dict().items()}
+    save_model(
+        directory,
+        config,
+        head=model.head.state_dict(),
+        text_features=text_features,
+        image_tower={name.removeprefix(VISUAL): t for name, t in towers.items() if name.startswith(VISUAL)},
+        text_tower={name: tensor for name, tensor in towers.items() if not name.startswith(VISUAL)},
+        overwrite=True,
+    )
 
 
 def done(console: Console, step: str, started: float) -> None:

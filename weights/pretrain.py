@@ -16,10 +16,10 @@ from torch.nn import functional
 from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD, build_clip
 from dsanet_cli.config import EncoderConfig
 
-BATCH = 128
+BATCH = 64
 PEAK_LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.1
-WARM_UP_STEPS = 150
+WARM_UP_STEPS = 200
 LARGEST_LOGIT_SCALE = math.log(100)
 SHIFT = 12
 """Largest random displacement of a training frame, pixels."""

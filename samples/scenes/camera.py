@@ -98,9 +98,7 @@ class Sensor:
         height, width, _ = picture.shape
         rng = np.random.default_rng((grain_seed, frame))
         top, left = rng.integers(NOISE_TILE - height), rng.integers(NOISE_TILE - width)
-        picture += self.grain[top : top + height, left : left + width][
-            :: rng.choice([-1, 1]), :: rng.choice([-1, 1])
-        ]
+        picture += self.grain[top : top + height, left : left + width][:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
         picture = np.clip(picture, 0, 255).astype(np.uint8)
         if self.clock:
             now = int(self.start + seconds)

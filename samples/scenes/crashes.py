@@ -46,9 +46,7 @@ def _approach(driver: Driver, path: Path, s_hit: float, speed: float, begin: flo
     driver.drive(path, speeds, s_hit - speeds.sum() / FPS)
 
 
-def _aftermath(
-    driver: Driver, frames: int, velocity: np.ndarray, spin: float, hop: float, grip: float = 2.4
-) -> None:
+def _aftermath(driver: Driver, frames: int, velocity: np.ndarray, spin: float, hop: float, grip: float = 2.4) -> None:
     """Slide and spin to rest from the last recorded state: exponentially decaying motion."""
     last = driver.track[min(driver.cursor, frames) - 1]
     t = np.arange(1, max(frames - driver.cursor, 1) + 1) / FPS

@@ -47,11 +47,7 @@ class Smoke:
             size = self.size * (0.7 + 2.2 * u**0.8) * (0.4 + 0.6 * self.fed[k])
             strength = self.alpha * self.fed[k] * smoothstep(age / 0.5) * (1 - u) ** 1.2
             tone = self.tone * (1 + 0.6 * u)
-            out.append(
-                Sprite(
-                    pos, size, puffs()[self.kind[k]], strength, 1.0, ambient * tone, self.spin[k] * age + k
-                )
-            )
+            out.append(Sprite(pos, size, puffs()[self.kind[k]], strength, 1.0, ambient * tone, self.spin[k] * age + k))
         return out
 
     def lights(self, t: float) -> list[Light]:  # noqa: ARG002
@@ -86,9 +82,7 @@ class Fire:
                 frame = int(t * 25 * self.speed[k] + self.phase[k]) % FLAME_FRAMES
                 image = flames()[frame] if k % 2 else flames()[frame, :, ::-1]
                 out.append(
-                    Sprite(
-                        self.spots[k] + [0, 0, 0.4 * tall], tall, image, min(1.7 * level, 1.0), 0.85, layer=1
-                    )
+                    Sprite(self.spots[k] + [0, 0, 0.4 * tall], tall, image, min(1.7 * level, 1.0), 0.85, layer=1)
                 )
                 out.append(
                     Sprite(
@@ -139,11 +133,7 @@ class Blast:
         for k in np.flatnonzero(age < self.life):
             u = age / self.life[k]
             heat = 1.25 - age / self.cool[k]
-            pos = (
-                self.spot
-                + self.way[k] * self.size * 1.35 * spread
-                + [0, 0, 0.35 * self.size * spread + 0.5 * age]
-            )
+            pos = self.spot + self.way[k] * self.size * 1.35 * spread + [0, 0, 0.35 * self.size * spread + 0.5 * age]
             size = self.size * self.scale[k] * (0.35 + 1.1 * spread + 0.25 * age)
             strength = smoothstep(age / 0.06) * (1 - u**2)
             hot = strength * smoothstep((heat - 0.02) / 0.3)
@@ -177,6 +167,4 @@ class Blast:
         if age < 0 or age > 3:
             return []
         level = 7 * np.exp(-age / 0.15) + 2.6 * np.exp(-age / 0.8)
-        return [
-            Light(self.spot + np.array([0, 0, 1.5]), np.array([1.0, 0.66, 0.3]) * level, 5 * self.size**0.5)
-        ]
+        return [Light(self.spot + np.array([0, 0, 1.5]), np.array([1.0, 0.66, 0.3]) * level, 5 * self.size**0.5)]

@@ -75,9 +75,7 @@ def fight(cast: Cast, begin: float, end: float) -> np.ndarray:
     return spot
 
 
-def _attend(
-    cast: Cast, rows: np.ndarray, act: PoseAt, begin: float, k: int, fighters: int, fell: bool
-) -> None:
+def _attend(cast: Cast, rows: np.ndarray, act: PoseAt, begin: float, k: int, fighters: int, fell: bool) -> None:
     """Bring one fighter to the spot, let them fight along `rows`, and send them away."""
     rng = cast.rng
     first = rows[0]
@@ -109,9 +107,7 @@ def _attend(
         walk_off(cast, person, speed, 0.8, k, rows[0, :2] - 3)
 
 
-def _beats(
-    rng: np.random.Generator, begin: float, end: float, fighters: int
-) -> list[tuple[float, float, int, int]]:
+def _beats(rng: np.random.Generator, begin: float, end: float, fighters: int) -> list[tuple[float, float, int, int]]:
     """Blows as (start, seconds, attacker, move); attackers alternate, often against the victim 0."""
     beats, t = [], begin
     while t < end:

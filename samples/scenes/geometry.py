@@ -83,9 +83,7 @@ def blob(rng: np.random.Generator, radius: float, rough: float) -> tuple[np.ndar
     angles = np.arange(around) * 2 * np.pi / around
     rings = np.stack(
         [
-            np.stack(
-                [np.cos(lat) * np.cos(angles), np.cos(lat) * np.sin(angles), np.sin(lat) + 0 * angles], 1
-            )
+            np.stack([np.cos(lat) * np.cos(angles), np.cos(lat) * np.sin(angles), np.sin(lat) + 0 * angles], 1)
             for lat in latitudes
         ]
     )

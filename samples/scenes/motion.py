@@ -20,9 +20,7 @@ class Path:
     def __init__(self, points: list, rounding: int = 2) -> None:
         points = np.asarray(points, float)
         for _ in range(rounding if len(points) > 2 else 0):  # Chaikin's corner cutting
-            cut = np.stack(
-                [0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1
-            )
+            cut = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1)
             points = np.concatenate([points[:1], cut.reshape(-1, 2), points[-1:]])
         steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
         self.points, self.marks = points, np.concatenate([[0], np.cumsum(steps)])

@@ -90,9 +90,7 @@ class Body:
         self.frames = [stage.frame() for _ in PARTS]
         part = dict(zip(PARTS, self.frames, strict=True))
         skin = stage.paint(SKIN[rng.integers(len(SKIN))], 0.1)
-        top = stage.paint(
-            np.clip(np.array(CLOTH[rng.integers(len(CLOTH))]) * rng.uniform(0.8, 1.15), 0, 0.82), 0.05
-        )
+        top = stage.paint(np.clip(np.array(CLOTH[rng.integers(len(CLOTH))]) * rng.uniform(0.8, 1.15), 0, 0.82), 0.05)
         legs = stage.paint(np.array(TROUSER[rng.integers(len(TROUSER))]) * rng.uniform(0.8, 1.2), 0.05)
         shoe = stage.paint((0.1, 0.09, 0.08) if rng.random() < 0.7 else (0.7, 0.7, 0.7))
         hair = stage.paint(HAIR[rng.integers(len(HAIR))])
@@ -102,13 +100,9 @@ class Body:
         stage.ellipsoid(part["head"], (0.098 * s, 0.083 * s, 0.125 * s), (0.02, 0, 0.15 * s), skin)
         hat = rng.random() < 0.2
         cover = top if hat else hair
-        stage.ellipsoid(
-            part["head"], (0.105 * s, 0.095 * s, 0.1 * s), (-0.012, 0, 0.195 * s), cover, shadow=False
-        )
+        stage.ellipsoid(part["head"], (0.105 * s, 0.095 * s, 0.1 * s), (-0.012, 0, 0.195 * s), cover, shadow=False)
         if not hat and rng.random() < 0.3:
-            stage.ellipsoid(
-                part["head"], (0.06 * s, 0.09 * s, 0.17 * s), (-0.07, 0, 0.09 * s), hair, shadow=False
-            )
+            stage.ellipsoid(part["head"], (0.06 * s, 0.09 * s, 0.17 * s), (-0.07, 0, 0.09 * s), hair, shadow=False)
         for side in "lr":
             self._limb(stage, part[f"{side}_arm"], self.arm, 0.055 * w, top)
             self._limb(stage, part[f"{side}_fore"], self.fore, 0.042 * w, sleeves)

@@ -38,9 +38,7 @@ JAB = GUARD + pose(BEND=0.15, TWIST=-0.75, R_ARM=0.95, R_ELBOW=-1.85, R_LEG=-0.1
 HOOK = GUARD + pose(TWIST=0.75, L_ARM=0.75, L_ELBOW=-0.95, L_OUT=0.55, BEND=0.15)
 OVERHAND = GUARD + pose(TWIST=-0.6, R_ARM=1.7, R_ELBOW=-1.2, R_OUT=0.4, BEND=0.35)
 WINDUP = GUARD + pose(TWIST=-0.9, R_ARM=-1.1, R_OUT=0.6, R_ELBOW=-0.4, BEND=-0.2)
-KICK = GUARD + pose(
-    BEND=-0.45, PITCH=-0.1, R_LEG=1.85, R_KNEE=-0.25, L_KNEE=-0.25, L_LEG=-0.3, R_OUT=0.4, L_OUT=0.5
-)
+KICK = GUARD + pose(BEND=-0.45, PITCH=-0.1, R_LEG=1.85, R_KNEE=-0.25, L_KNEE=-0.25, L_LEG=-0.3, R_OUT=0.4, L_OUT=0.5)
 KNEE = GUARD + pose(R_LEG=1.75, R_KNEE=1.3, BEND=0.2, L_ARM=0.4, R_ARM=0.5)
 SHOVE = GUARD + pose(TWIST=-0.3, BEND=0.3, L_ARM=0.75, R_ARM=0.95, L_ELBOW=-1.55, R_ELBOW=-1.8)
 STOMP = pose(
@@ -114,9 +112,7 @@ CLINCH = pose(
     L_SPLAY=0.12,
     R_SPLAY=0.12,
 )
-SUPINE = pose(
-    PITCH=-1.52, L_ARM=0.3, L_OUT=0.9, R_OUT=1.1, L_ELBOW=0.7, R_ELBOW=0.5, L_LEG=0.2, L_KNEE=0.6, R_LEG=0.05
-)
+SUPINE = pose(PITCH=-1.52, L_ARM=0.3, L_OUT=0.9, R_OUT=1.1, L_ELBOW=0.7, R_ELBOW=0.5, L_LEG=0.2, L_KNEE=0.6, R_LEG=0.05)
 CURLED = pose(
     PITCH=-1.45,
     ROLL=1.2,
@@ -131,12 +127,8 @@ CURLED = pose(
     L_KNEE=1.6,
     R_KNEE=1.5,
 )
-SITTING = pose(
-    L_LEG=1.5, R_LEG=1.5, L_KNEE=1.5, R_KNEE=1.45, L_ARM=0.5, R_ARM=0.5, L_ELBOW=0.6, R_ELBOW=0.6, BEND=0.1
-)
-CROUCH = pose(
-    BEND=0.5, L_LEG=1.5, R_LEG=1.0, L_KNEE=2.1, R_KNEE=2.0, L_ARM=0.9, R_ARM=0.9, L_ELBOW=0.7, R_ELBOW=0.7
-)
+SITTING = pose(L_LEG=1.5, R_LEG=1.5, L_KNEE=1.5, R_KNEE=1.45, L_ARM=0.5, R_ARM=0.5, L_ELBOW=0.6, R_ELBOW=0.6, BEND=0.1)
+CROUCH = pose(BEND=0.5, L_LEG=1.5, R_LEG=1.0, L_KNEE=2.1, R_KNEE=2.0, L_ARM=0.9, R_ARM=0.9, L_ELBOW=0.7, R_ELBOW=0.7)
 COWER = pose(
     BEND=0.9,
     NOD=0.4,
@@ -149,13 +141,9 @@ COWER = pose(
     L_KNEE=1.7,
     R_KNEE=1.7,
 )
-THROW_BACK = RELAXED + pose(
-    R_ARM=-1.3, R_OUT=0.5, R_ELBOW=0.9, TWIST=-0.7, BEND=-0.2, L_ARM=0.7, L_LEG=0.3, R_LEG=-0.3
-)
+THROW_BACK = RELAXED + pose(R_ARM=-1.3, R_OUT=0.5, R_ELBOW=0.9, TWIST=-0.7, BEND=-0.2, L_ARM=0.7, L_LEG=0.3, R_LEG=-0.3)
 THROW_END = RELAXED + pose(R_ARM=1.7, R_ELBOW=0.1, TWIST=0.6, BEND=0.5, L_LEG=0.5, R_LEG=-0.4, L_KNEE=0.3)
-POUR = RELAXED + pose(
-    BEND=0.45, R_ARM=1.15, R_ELBOW=0.35, L_ARM=1.0, L_ELBOW=0.6, L_LEG=0.3, R_LEG=-0.2, L_KNEE=0.3
-)
+POUR = RELAXED + pose(BEND=0.45, R_ARM=1.15, R_ELBOW=0.35, L_ARM=1.0, L_ELBOW=0.6, L_LEG=0.3, R_LEG=-0.2, L_KNEE=0.3)
 
 
 def gait(distance: float, stride: float, vigour: float) -> np.ndarray:
@@ -205,11 +193,7 @@ def chatting(t: float, seed: float) -> np.ndarray:
 
 def shaking_hands(t: float, seed: float) -> np.ndarray:
     """Right hand held out and pumped gently."""
-    return (
-        chatting(t, seed) * 0.3
-        + 0.7 * RELAXED
-        + pose(R_ARM=0.55, R_ELBOW=0.75 + 0.15 * np.sin(7 * t), BEND=0.1)
-    )
+    return chatting(t, seed) * 0.3 + 0.7 * RELAXED + pose(R_ARM=0.55, R_ELBOW=0.75 + 0.15 * np.sin(7 * t), BEND=0.1)
 
 
 def sitting(t: float, seed: float) -> np.ndarray:

@@ -25,9 +25,7 @@ def gl_context() -> mujoco.GLContext:
 class Renderer:
     """One compiled stage seen by one fixed camera."""
 
-    def __init__(
-        self, stage: Stage, camera: Camera, sun: np.ndarray, sun_level: float, ambient: float
-    ) -> None:
+    def __init__(self, stage: Stage, camera: Camera, sun: np.ndarray, sun_level: float, ambient: float) -> None:
         spec = stage.spec
         quality = spec.visual.quality
         quality.numslices, quality.numstacks, quality.numquads = 8, 4, 1

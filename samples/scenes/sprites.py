@@ -35,9 +35,7 @@ def heat_colour(heat: np.ndarray) -> np.ndarray:
     """Black-body-like ramp: (...,) in [0, 1] to RGB (..., 3) in [0, 255]."""
     stops = [0, 0.2, 0.45, 0.7, 1.0]
     table = [(0, 0, 0), (120, 18, 4), (240, 92, 12), (255, 190, 60), (255, 250, 215)]
-    return np.stack([np.interp(heat, stops, [row[k] for row in table]) for k in range(3)], -1).astype(
-        np.float32
-    )
+    return np.stack([np.interp(heat, stops, [row[k] for row in table]) for k in range(3)], -1).astype(np.float32)
 
 
 @functools.cache

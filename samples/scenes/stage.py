@@ -61,9 +61,7 @@ class Stage:
         return self._materials[key]
 
     def _textured(self, name: str, texture: str, tint: tuple[float, float, float], shine: float) -> Material:
-        material = self.spec.add_material(
-            name=name, rgba=[*tint, 1], specular=shine, shininess=0.6, reflectance=0
-        )
+        material = self.spec.add_material(name=name, rgba=[*tint, 1], specular=shine, shininess=0.6, reflectance=0)
         roles = material.textures
         roles[mujoco.mjtTextureRole.mjTEXROLE_RGB] = texture
         material.textures = roles
@@ -85,25 +83,19 @@ class Stage:
         shadow=True,
     ):
         """Box with half sizes `half` centred at `pos` in its frame."""
-        self._add(
-            mujoco.mjtGeom.mjGEOM_BOX, frame, half, pos, rot, material, box_points(half) if shadow else None
-        )
+        self._add(mujoco.mjtGeom.mjGEOM_BOX, frame, half, pos, rot, material, box_points(half) if shadow else None)
 
     def ellipsoid(self, frame: int, radii: tuple, pos: tuple, material: Material, shadow: bool = True):
         """Ellipsoid with semi-axes `radii`."""
         points = box_points(np.asarray(radii) * 0.72) if shadow else None
         self._add(mujoco.mjtGeom.mjGEOM_ELLIPSOID, frame, radii, pos, None, material, points)
 
-    def cylinder(
-        self, frame: int, radius: float, half: float, pos: tuple, material: Material, rot=None, shadow=True
-    ):
+    def cylinder(self, frame: int, radius: float, half: float, pos: tuple, material: Material, rot=None, shadow=True):
         """Cylinder along the local z axis."""
         points = box_points((radius * 0.8, radius * 0.8, half)) if shadow else None
         self._add(mujoco.mjtGeom.mjGEOM_CYLINDER, frame, (radius, half, 0), pos, rot, material, points)
 
-    def capsule(
-        self, frame: int, radius: float, half: float, pos: tuple, material: Material, rot=None, shadow=True
-    ):
+    def capsule(self, frame: int, radius: float, half: float, pos: tuple, material: Material, rot=None, shadow=True):
         """Capsule along the local z axis; `half` excludes the round ends."""
         points = box_points((radius * 0.75, radius * 0.75, half + radius * 0.7)) if shadow else None
         self._add(mujoco.mjtGeom.mjGEOM_CAPSULE, frame, (radius, half, 0), pos, rot, material, points)

@@ -54,10 +54,7 @@ class Cast:
         """Whether a person's track (T, 3) keeps `gap` metres from everyone cast so far but `ignore`."""
         some = track[::5]
         for other in self.people:
-            if (
-                other is not ignore
-                and np.nanmin(np.append(np.hypot(*(some - other.track[::5])[:, :2].T), 99)) < gap
-            ):
+            if other is not ignore and np.nanmin(np.append(np.hypot(*(some - other.track[::5])[:, :2].T), 99)) < gap:
                 return False
         for driver in self.drivers:
             state, vehicle = driver.track[::5], driver.vehicle
@@ -276,9 +273,7 @@ def react(cast: Cast, where: np.ndarray, when: float, watch: bool) -> None:
             person.track, person.acts = saved
 
 
-def schedule(
-    rng: np.random.Generator, wanted: tuple[str, ...], duration: float
-) -> list[tuple[str, float, float]]:
+def schedule(rng: np.random.Generator, wanted: tuple[str, ...], duration: float) -> list[tuple[str, float, float]]:
     """Draw the times of the `wanted` events: (class, begin, end) in seconds, in the given order.
 
     Wrecks and some fires stay to the end of the video, so that nothing abnormal is left unlabelled.

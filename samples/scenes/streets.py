@@ -94,9 +94,7 @@ def street(stage: Stage, rng: np.random.Generator, darkness: float) -> Place:
     ground.line((-REACH, 1.9), (REACH, 1.9), 0.1)
     ground.stains(-15, -6, 15, 4, 40)
     row(stage, rng, rng.uniform(9, 11), darkness, 0.25)
-    parked = park(
-        stage, rng, [(k * 5.6 + rng.uniform(-0.3, 0.3), 3.05, 0.0) for k in (-4, -3, -2, 2.2, 3.2, 4.2)], 0.6
-    )
+    parked = park(stage, rng, [(k * 5.6 + rng.uniform(-0.3, 0.3), 3.05, 0.0) for k in (-4, -3, -2, 2.2, 3.2, 4.2)], 0.6)
     parked += park(stage, rng, [(rng.uniform(3.6, 5.0), 3.05, 0.0)], 1.0)
     for x in (-17, -9, 8.2, 16):
         if rng.random() < 0.75:

@@ -147,9 +147,7 @@ def shutter(rng: np.random.Generator) -> np.ndarray:
     image = _finish((tone, tone, tone * 1.03), shade)
     for _ in range(int(rng.integers(0, 5))):
         curve = np.cumsum(rng.normal(0, 9, (14, 2)), 0) + rng.uniform(30, 100, 2)
-        cv2.polylines(
-            image, [curve.astype(np.int32)], False, rng.integers(40, 210, 3).tolist(), 3, cv2.LINE_AA
-        )
+        cv2.polylines(image, [curve.astype(np.int32)], False, rng.integers(40, 210, 3).tolist(), 3, cv2.LINE_AA)
     return image
 
 
@@ -223,18 +221,14 @@ class Ground:
         part = np.s_[max(y - 1, 0) : y + h + 2, max(x - 1, 0) : x + w + 2]
         alpha = layer[part].astype(np.float32)[..., None] / 255
         alpha *= self.rng.uniform(0.45, 0.95, alpha.shape).astype(np.float32)
-        self.image[part] = (self.image[part] * (1 - alpha) + np.asarray(colour, np.float32) * alpha).astype(
-            np.uint8
-        )
+        self.image[part] = (self.image[part] * (1 - alpha) + np.asarray(colour, np.float32) * alpha).astype(np.uint8)
 
     def dashes(self, start: tuple, end: tuple, dash: float, gap: float, **style) -> None:
         """Paint a dashed stripe."""
         start, end = np.asarray(start, float), np.asarray(end, float)
         length = np.linalg.norm(end - start)
         for at in np.arange(0, length - dash, dash + gap):
-            self.line(
-                start + (end - start) * at / length, start + (end - start) * (at + dash) / length, **style
-            )
+            self.line(start + (end - start) * at / length, start + (end - start) * (at + dash) / length, **style)
 
     def stains(self, x0: float, y0: float, x1: float, y1: float, count: int) -> None:
         """Drop oil and dirt spots in a rectangle."""
@@ -243,11 +237,7 @@ class Ground:
             radius = int(self.rng.uniform(0.1, 0.6) * self.per_metre)
             lo = np.maximum(centre - 2 * radius, 0)
             part = self.image[lo[1] : centre[1] + 2 * radius, lo[0] : centre[0] + 2 * radius]
-            y, x = (
-                np.mgrid[: part.shape[0], : part.shape[1]]
-                + lo[[1, 0], None, None]
-                - centre[[1, 0], None, None]
-            )
+            y, x = np.mgrid[: part.shape[0], : part.shape[1]] + lo[[1, 0], None, None] - centre[[1, 0], None, None]
             fade = 1 - self.rng.uniform(0.1, 0.4) * np.exp(-(x**2 + 2 * y**2) / (radius**2 + 1))
             part[:] = part * fade[..., None]
 

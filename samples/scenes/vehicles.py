@@ -246,9 +246,7 @@ class Vehicle:
             at = (nose + rng.uniform(-0.25, 0.1), rng.uniform(-0.7, 0.7), rng.uniform(0.3, 0.75))
             self.stage.box(self.wreck, tuple(rng.uniform(0.03, 0.16, 3)), at, metal, rot_y(rng.uniform(0, 3)))
         panel = (shape.body[-1][0] - shape.cowl) * 0.42
-        self.stage.box(
-            self.bonnet, (panel / 2, shape.width * 0.42, 0.02), (panel / 2, 0, 0), self.paint, rot_y(-0.1)
-        )
+        self.stage.box(self.bonnet, (panel / 2, shape.width * 0.42, 0.02), (panel / 2, 0, 0), self.paint, rot_y(-0.1))
         self.stage.box(
             self.bonnet,
             (panel / 2, shape.width * 0.4, 0.02),

@@ -36,9 +36,7 @@ def parking_lot(stage: Stage, rng: np.random.Generator, darkness: float) -> Plac
         if rng.random() < 0.55:
             props.tree(stage, rng, x + rng.normal(0, 1), 13.8 + rng.normal(0, 0.5), rng.uniform(0.8, 1.5))
     row(stage, rng, rng.uniform(17, 20), darkness, 0.2)
-    lamps = [props.lamp(stage, x, 11.3, -np.pi / 2, 6.5) for x in (-10.5, 0.2, 11)] + [
-        props.lamp(stage, 7, -11, 1.57)
-    ]
+    lamps = [props.lamp(stage, x, 11.3, -np.pi / 2, 6.5) for x in (-10.5, 0.2, 11)] + [props.lamp(stage, 7, -11, 1.57)]
     props.litter_bin(stage, rng, -5.2, 11.5)
     walks = [
         [(-26, 4.2), (26, 4.5)],
