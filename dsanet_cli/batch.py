@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -28,7 +30,7 @@ from dsanet_cli.report import (
     write_json,
     write_summary,
 )
-from dsanet_cli.sources import Source, find_sources
+from dsanet_cli.sources import FEATURE_SUFFIX, Source, find_sources
 from dsanet_cli.timeline import Timeline
 from dsanet_cli.weights import load_model
 
@@ -81,7 +83,7 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     for problem in listing.problems:
         run.report_failure(problem.argument, problem)
     if listing.sources:
-        run.start()
+        run.start(listing.sources)
     with run.progress:
         task = run.progress.add_task("", total=len(listing.sources), visible=several)
         for source in listing.sources:
@@ -105,9 +107,7 @@ class _Run:
         self.settings = settings
         # With the result on stdout, every other line goes to stderr.
         self.lines = Console(stderr=settings.output is None, highlight=False, markup=False, soft_wrap=True)
-        self.log = Console(
-            stderr=True, highlight=False, markup=False, soft_wrap=True, quiet=settings.quiet
-        )
+        self.log = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, quiet=settings.quiet)
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -122,8 +122,13 @@ class _Run:
         self.skip_done = named_folder if settings.skip_existing is None else settings.skip_existing
         self.detector: Detector
 
-    def start(self) -> None:
-        """Load the model and say what will run where."""
+    def start(self, sources: Sequence[Source]) -> None:
+        """Load the model, with its encoder where a source needs it, and say what will run where.
+
+        Raises:
+            ModelError: the model, or the weights of its encoder, do not load.
+            UsageError: a device or precision this machine does not have.
+        """
         model = load_model(self.settings.model)
         overrides = {
             "threshold": self.settings.threshold,
@@ -135,6 +140,8 @@ class _Run:
         rule = dataclasses.replace(model.config.events, **chosen)
         self.detector = Detector(model, dataclasses.replace(self.settings.detect, events=rule))
         detector = self.detector
+        if any(source.path.suffix.lower() != FEATURE_SUFFIX for source in sources):
+            detector.load_encoder()
         self.log.print(
             f"model {model.config.name}, encoder {model.config.encoder.architecture} on {detector.device} "
             f"in {precision_name(detector.dtype)}, {detector.sampled_frames} frames a snippet"
@@ -145,7 +152,10 @@ class _Run:
         try:
             timeline = self._finished(source) if self.skip_done else None
             if timeline is None:
+                started = time.monotonic()
                 detection = self.detector.detect(source.path)
+                if self.settings.verbose:
+                    self.log.print(f"{source.path}: analysed in {time.monotonic() - started:.1f} s")
                 self._write(source, detection)
                 timeline = detection.timeline
             self.rows.append(SummaryRow.of(timeline))
@@ -211,7 +221,8 @@ class _Run:
     def _print_events(self, timeline: Timeline) -> None:
         several = len(self.settings.sources) > 1 or Path(self.settings.sources[0]).is_dir()
         if several or not timeline.events:
-            state = f"{len(timeline.events)} events" if timeline.events else "nothing abnormal"
+            count = len(timeline.events)
+            state = f"{count} event{'s' * (count > 1)}" if count else "nothing abnormal"
             self.lines.print(f"{timeline.video.path}: {state}")
         for event in timeline.events:
             self.lines.print(format_event(event))

@@ -39,9 +39,7 @@ def calibrate(rule: EventRule, normal: Sequence[ScoreCurve], false_events_per_ho
     """
     hours = sum(float((curve.ends - curve.starts).sum()) for curve in normal) / 3600
     for threshold in THRESHOLDS.tolist():
-        candidate = dataclasses.replace(
-            rule, threshold=threshold, release=round(RELEASE_SHARE * threshold, 3)
-        )
+        candidate = dataclasses.replace(rule, threshold=threshold, release=round(RELEASE_SHARE * threshold, 3))
         if sum(_count_events(curve, candidate) for curve in normal) <= false_events_per_hour * hours:
             return candidate
     return candidate

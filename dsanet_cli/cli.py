@@ -90,43 +90,39 @@ def detect(
         str, typer.Option("--output", "-o", help="Folder for results; - writes one result to stdout.")
     ] = "dsanet-results",
     formats: Annotated[
-        list[Format] | None, typer.Option("--format", "-f", help="What to write; repeat for several. [all]")
+        list[Format] | None, typer.Option("--format", "-f", help="What to write; repeat for several. (default: all)")
     ] = None,
     model: Annotated[str, typer.Option("--model", help="Name or directory of the model.")] = "scenes",
     threshold: Annotated[
         float | None,
-        typer.Option("--threshold", "-t", min=0, max=1, help="Score that starts an event. [the model's]"),
+        typer.Option("--threshold", "-t", min=0, max=1, help="Score that starts an event. (default: the model's)"),
     ] = None,
     release: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Score below which an event ends. [the model's]"),
+        typer.Option(min=0, max=1, help="Score below which an event ends. (default: the model's)"),
     ] = None,
     merge_gap: Annotated[
-        float | None, typer.Option(min=0, help="Seconds between events that are one. [the model's]")
+        float | None, typer.Option(min=0, help="Seconds between events that are one. (default: the model's)")
     ] = None,
     min_length: Annotated[
-        float | None, typer.Option(min=0, help="Seconds an event lasts at least. [the model's]")
+        float | None, typer.Option(min=0, help="Seconds an event lasts at least. (default: the model's)")
     ] = None,
     frames_per_snippet: Annotated[
         int | None,
-        typer.Option(min=1, max=16, help="Frames encoded of each 16, evenly spread. [the model's]"),
+        typer.Option(min=1, max=16, help="Frames encoded of each 16, evenly spread. (default: the model's)"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="Of the encoder: auto, fp32, bf16 or fp16.")] = "auto",
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Frames encoded at once. [by device]")
-    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Frames encoded at once. (default: by device)")] = None,
     encoder_weights: Annotated[
         Path | None, typer.Option(help="CLIP checkpoint, where open_clip cannot download it.")
     ] = None,
-    fps: Annotated[
-        float, typer.Option(min=0.001, help="Frames per second behind a feature file.")
-    ] = 30,
+    fps: Annotated[float, typer.Option(min=0.001, help="Frames per second behind a feature file.")] = 30,
     skip_existing: Annotated[
         bool | None,
         typer.Option(
             "--skip-existing/--overwrite",
-            help="Keep whole results of the same model and settings, or redo them. [skip in folders]",
+            help="Keep whole results of the same model and settings, or redo them. (default: keep in folders)",
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only events and errors.")] = False,
@@ -188,7 +184,7 @@ def import_model(
     checkpoint: Annotated[Path, typer.Argument(help="A published state dict, such as model_ucf.pth.")],
     preset: Annotated[Preset, typer.Option(help="The data set it was trained on.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Model directory to write. [the preset's name]")
+        Path | None, typer.Option("--output", "-o", help="Model directory to write. (default: the preset's name)")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
 ) -> None:

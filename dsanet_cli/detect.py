@@ -17,11 +17,11 @@ from dsanet_cli.encoder import FrameEncoder, choose_device, choose_precision, pr
 from dsanet_cli.features import load_features
 from dsanet_cli.model.inference import score_window
 from dsanet_cli.prefetch import prefetch
+from dsanet_cli.sources import FEATURE_SUFFIX
 from dsanet_cli.timeline import ModelFacts, Sampling, Timeline, VideoFacts, build_timeline
 from dsanet_cli.video import Snippet, open_video
 from dsanet_cli.weights import Model
 
-FEATURE_SUFFIX = ".npy"
 DEFAULT_FEATURE_FPS = Fraction(30)
 """Frames per second assumed for a feature file, which does not say (both data sets' usual rate)."""
 DEFAULT_BATCH = {"cpu": 16, "cuda": 256, "mps": 64}
@@ -163,9 +163,7 @@ class Detector:
         features = load_features(path, self.model.config.encoder.width)
         frames = self.model.config.snippet_frames
         seconds = float(frames / self.settings.feature_fps)
-        snippets = (
-            EncodedSnippet(i * seconds, (i + 1) * seconds, feature, None) for i, feature in enumerate(features)
-        )
+        snippets = (EncodedSnippet(i * seconds, (i + 1) * seconds, feature, None) for i, feature in enumerate(features))
         facts = VideoFacts(
             path=str(path),
             frames=len(features) * frames,

@@ -128,9 +128,7 @@ class _Proposals:
 
     def of_class(self, column: int) -> _Proposals:
         mine = self.column == column
-        return _Proposals(
-            self.video[mine], self.column[mine], self.start[mine], self.end[mine], self.score[mine]
-        )
+        return _Proposals(self.video[mine], self.column[mine], self.start[mine], self.end[mine], self.score[mine])
 
 
 def _proposals(probabilities: Sequence[ScoreArray]) -> _Proposals:
@@ -154,9 +152,7 @@ def _proposals(probabilities: Sequence[ScoreArray]) -> _Proposals:
         bounds = (column * row_length)[:, None] + np.stack([start, end], axis=1)
         peak = np.maximum.reduceat(row, bounds.ravel())[::2]
         score = peak + STRENGTH_WEIGHT * _strength(curves)[column]
-        parts.append(
-            (np.full(len(start), video), column, start * FRAMES_PER_SNIPPET, end * FRAMES_PER_SNIPPET, score)
-        )
+        parts.append((np.full(len(start), video), column, start * FRAMES_PER_SNIPPET, end * FRAMES_PER_SNIPPET, score))
     return _Proposals(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
@@ -169,9 +165,7 @@ def _strength(curves: FloatArray) -> FloatArray:
     return np.asarray(total / wanted)
 
 
-def _average_precision(
-    proposals: _Proposals, segments: dict[int, IntArray], ious: Sequence[float]
-) -> FloatArray:
+def _average_precision(proposals: _Proposals, segments: dict[int, IntArray], ious: Sequence[float]) -> FloatArray:
     """AP of one class at each overlap; ``segments``: by video, (M, 2) frames."""
     if not segments or not len(proposals.score):
         return np.zeros(len(ious))

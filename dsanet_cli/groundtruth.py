@@ -86,8 +86,7 @@ def read_annotations(path: Path) -> tuple[VideoTruth, ...]:
             ) from error
         if truth.name in truths:
             raise SourceError(
-                f"{path}: line {number}: {truth.name} is already in line {first_line[truth.name]}; "
-                "join the two lines"
+                f"{path}: line {number}: {truth.name} is already in line {first_line[truth.name]}; join the two lines"
             )
         truths[truth.name], first_line[truth.name] = truth, number
     if not truths:

@@ -90,9 +90,7 @@ def frame_mask(segments: Iterable[Segment], frames: int) -> FrameLabels:
     return mask
 
 
-def frame_figures(
-    scores: Sequence[ScoreArray], labels: Sequence[FrameLabels], names: Sequence[str]
-) -> FrameFigures:
+def frame_figures(scores: Sequence[ScoreArray], labels: Sequence[FrameLabels], names: Sequence[str]) -> FrameFigures:
     """AUC and AP over the frames of all videos joined, and over the anomalous videos only.
 
     Args:
@@ -110,15 +108,11 @@ def frame_figures(
     return FrameFigures(*_auc_ap(_both_kinds(samples)), *_auc_ap(_join(anomalous)))
 
 
-def frame_curves(
-    scores: Sequence[ScoreArray], labels: Sequence[FrameLabels], names: Sequence[str]
-) -> FrameCurves:
+def frame_curves(scores: Sequence[ScoreArray], labels: Sequence[FrameLabels], names: Sequence[str]) -> FrameCurves:
     """Give the curves behind ``frame_figures``' AUC and AP; same arguments and errors."""
     truth, values, weights = _both_kinds(_samples(scores, labels, names)).weighted()
     false_positive, true_positive, _ = roc_curve(truth, values, sample_weight=weights)
-    precision, recall, _ = precision_recall_curve(
-        truth, values, sample_weight=weights, drop_intermediate=True
-    )
+    precision, recall, _ = precision_recall_curve(truth, values, sample_weight=weights, drop_intermediate=True)
     return FrameCurves(false_positive, true_positive, precision, recall)
 
 
@@ -212,9 +206,7 @@ def _join(samples: Sequence[_Sample]) -> _Sample:
     )
 
 
-def _samples(
-    scores: Sequence[ScoreArray], labels: Sequence[FrameLabels], names: Sequence[str]
-) -> list[_Sample]:
+def _samples(scores: Sequence[ScoreArray], labels: Sequence[FrameLabels], names: Sequence[str]) -> list[_Sample]:
     _check_scores(scores, [len(label) for label in labels], names)
     samples = []
     for score, label in zip(scores, labels, strict=True):

@@ -19,9 +19,7 @@ from dsanet_cli.model.text_adapter import tokenise
 from dsanet_cli.presets import PRESETS, Preset
 from dsanet_cli.weights import check_free, find_model, list_models, read_config, save_model, user_models_folder
 
-PUBLISHED_PREPROCESSING = Preprocessing(
-    resize=(256, 340), crop=(224, 224), mean=OPENAI_MEAN, std=OPENAI_STD
-)
+PUBLISHED_PREPROCESSING = Preprocessing(resize=(256, 340), crop=(224, 224), mean=OPENAI_MEAN, std=OPENAI_STD)
 """Of the published feature sets (protocol: features)."""
 
 

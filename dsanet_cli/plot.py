@@ -50,9 +50,7 @@ _FAMILIES += ("Hiragino Sans", "Microsoft YaHei", "Malgun Gothic", "WenQuanYi Mi
 """matplotlib brings the first; the others are used for what it lacks, where they are installed."""
 
 
-def save_plot(
-    timeline: Timeline, target: Path | IO[bytes], thumbnails: Mapping[int, NDArray[np.uint8]]
-) -> None:
+def save_plot(timeline: Timeline, target: Path | IO[bytes], thumbnails: Mapping[int, NDArray[np.uint8]]) -> None:
     """Draw a timeline as a PNG, 1400 pixels wide.
 
     Args:
@@ -99,10 +97,7 @@ def spread(centers: Sequence[float], width: float, low: float, high: float) -> l
     """
     n = len(centers)
     free = [center - i * width for i, center in enumerate(centers)]
-    level = [
-        max(min(sum(free[j : k + 1]) / (k + 1 - j) for k in range(i, n)) for j in range(i + 1))
-        for i in range(n)
-    ]
+    level = [max(min(sum(free[j : k + 1]) / (k + 1 - j) for k in range(i, n)) for j in range(i + 1)) for i in range(n)]
     limits = low + width / 2, high + width / 2 - n * width
     return [min(max(x, limits[0]), limits[1]) + i * width for i, x in enumerate(level)]
 

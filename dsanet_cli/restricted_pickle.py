@@ -75,8 +75,7 @@ def _one_line_errors(path: Path) -> Iterator[None]:
         raise SourceError(f"{path}: no such file") from error
     except _RefusedError as error:
         raise SourceError(
-            f"{path}: refused, nothing in it was run: {error}; "
-            "an array of lists of strings and numbers is needed"
+            f"{path}: refused, nothing in it was run: {error}; an array of lists of strings and numbers is needed"
         ) from error
     except Exception as error:  # Damaged headers and pickles fail in any of a dozen ways.
         reason = " ".join(str(error).split()) or type(error).__name__

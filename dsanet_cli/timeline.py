@@ -233,9 +233,7 @@ def find_events(
     )
 
 
-def reach_verdict(
-    events: Sequence[Event], scores: NDArray[np.floating], class_names: Sequence[str]
-) -> Verdict:
+def reach_verdict(events: Sequence[Event], scores: NDArray[np.floating], class_names: Sequence[str]) -> Verdict:
     """Anomalous where there is an event, with the label of the one that peaks highest."""
     highest = max(events, key=lambda e: e.peak_score, default=None)
     label = class_names[0] if highest is None else highest.label

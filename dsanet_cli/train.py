@@ -90,8 +90,7 @@ class Sampler:
     def epoch(self) -> Iterator[Batch]:
         """One epoch of batches."""
         orders = [
-            [indices[i] for i in torch.randperm(len(indices), generator=self._generator)]
-            for indices, _ in self._kinds
+            [indices[i] for i in torch.randperm(len(indices), generator=self._generator)] for indices, _ in self._kinds
         ]
         for number in range(self.batches_per_epoch):
             chosen = []
@@ -155,15 +154,13 @@ class Trainer:
         losses = all_losses(output, batch.labels, batch.lengths, self.preset.alignment_weight)
         self._optimiser.zero_grad(set_to_none=True)
         self._normality_optimiser.zero_grad(set_to_none=True)
-        losses.total.backward()
+        losses.total.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         self._normality_optimiser.step()
         self._normality_schedule.step()
         return losses
 
-    def fit(
-        self, validate: Callable[[DSANet, Tensor], float], report: Callable[[Progress], None]
-    ) -> float:
+    def fit(self, validate: Callable[[DSANet, Tensor], float], report: Callable[[Progress], None]) -> float:
         """Train for the preset's epochs and end with the weights that validated best.
 
         Args:

@@ -52,9 +52,7 @@ class Model:
     text_features: Tensor
     """(C, D) float32, L2-normalised."""
 
-    def frame_encoder(
-        self, device: torch.device, dtype: torch.dtype, weights: Path | None = None
-    ) -> FrameEncoder:
+    def frame_encoder(self, device: torch.device, dtype: torch.dtype, weights: Path | None = None) -> FrameEncoder:
         """The CLIP image tower this model was trained on, ready on ``device``.
 
         Args:

@@ -103,6 +103,42 @@ def write_audio(path: Path, seconds: float = 1.0) -> Path:
     return path
 
 
+def remux(source: Path, target: Path, *, start: float = 0.0, all_keys: bool = False) -> Path:
+    """Copy a video's compressed frames into another file.
+
+    Args:
+        start: seconds to cut off at the beginning. The copy starts with the key frame before it and, as in an
+            MP4 cut without encoding, hides the frames up to the cut.
+        all_keys: mark every frame as a key frame, as some recorders do.
+    """
+    with av.open(str(source)) as read, av.open(str(target), "w") as written:
+        stream = read.streams.video[0]
+        copy = written.add_stream_from_template(stream)
+        shift = round(start / stream.time_base)
+        if start:
+            read.seek(shift, stream=stream)
+        for packet in read.demux(stream):
+            if packet.size:
+                packet.pts -= shift
+                packet.dts -= shift
+                packet.is_keyframe = packet.is_keyframe or all_keys
+                packet.stream = copy
+                written.mux(packet)
+    return target
+
+
+def damage(path: Path, first: int, count: int) -> Path:
+    """Overwrite the compressed frames ``first`` to ``first + count - 1`` with zeros, in place."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for packet in packets[first : first + count]:
+        assert packet.pos is not None
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    return path
+
+
 def _write_silence(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
     samples = np.zeros((1, 1024), np.float32)
     for start in range(0, int(seconds * 8000), 1024):

@@ -225,6 +225,12 @@ def test_wrong_usage(tmp_path, tiny_model, arguments):
     assert "Traceback" not in result.stderr
 
 
+def test_quiet_and_verbose(detect, tmp_path):
+    write_video(tmp_path / "clip.mp4", frames=20)
+    assert detect("clip.mp4", "-q").stderr == ""
+    assert "clip.mp4: analysed in " in detect("clip.mp4", "-v").stderr
+
+
 def test_debug_shows_where_it_failed(detect, tmp_path):
     (tmp_path / "text.mp4").write_text("not a video")
     assert "Traceback" in detect("text.mp4", DSANET_DEBUG="1").stderr

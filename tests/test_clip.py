@@ -49,12 +49,12 @@ def test_an_unknown_architecture():
 
 
 def test_an_unknown_tag_lists_the_known_ones():
-    with pytest.raises(ModelError, match="no weights tagged 'openia'; tags: .*openai"):
+    with pytest.raises(ModelError, match=r"no weights tagged 'openia'; tags: .*openai"):
         load_pretrained(EncoderConfig(architecture="ViT-B-16", width=512, pretrained="openia"))
 
 
 def test_weights_of_another_activation_are_an_error():
-    with pytest.raises(ModelError, match="another activation; use ViT-B-16-quickgelu$"):
+    with pytest.raises(ModelError, match=r"another activation; use ViT-B-16-quickgelu$"):
         load_pretrained(EncoderConfig(architecture="ViT-B-16", width=512, pretrained="openai"))
 
 

@@ -84,9 +84,7 @@ def test_feature_file_is_scored_without_an_encoder(detector, tmp_path, monkeypat
     np.save(tmp_path / "a.npy", features)
     monkeypatch.setattr(detector, "load_encoder", lambda: pytest.fail("needs no encoder"))
     timeline = detector.detect(tmp_path / "a.npy").timeline
-    expected = score_snippets(
-        detector.model.head, torch.from_numpy(features), detector.model.text_features, 2.0
-    )
+    expected = score_snippets(detector.model.head, torch.from_numpy(features), detector.model.text_features, 2.0)
     np.testing.assert_allclose(timeline.scores, expected.scores, atol=1e-6)
     assert timeline.video.fps == 30
     assert timeline.ends[-1] == pytest.approx(19 * 16 / 30)

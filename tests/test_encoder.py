@@ -35,9 +35,7 @@ def test_bfloat16_stays_close_to_float32():
     assert not np.array_equal(full, half)
 
 
-@pytest.mark.parametrize(
-    ("crop", "top", "left"), [(0, 16, 58), (1, 0, 0), (2, 0, 116), (3, 32, 0), (4, 32, 116)]
-)
+@pytest.mark.parametrize(("crop", "top", "left"), [(0, 16, 58), (1, 0, 0), (2, 0, 116), (3, 32, 0), (4, 32, 116)])
 def test_the_ten_crops_of_the_protocol(crop, top, left):
     images = torch.arange(256 * 340).reshape(1, 1, 256, 340)
     cut = images[:, :, top : top + 224, left : left + 224]

@@ -89,18 +89,14 @@ def test_xd_violence_text_with_classes_and_stray_double_spaces(tmp_path: Path) -
     path = write(tmp_path, f"{RIOT} B4 0 1517  B4 1970  3038\n{SEVERAL} B2 157 180 G 185 244 B2 250 282\n")
     assert read_annotations(path) == (
         VideoTruth(RIOT, ("B4",), (Segment(0, 1517, "B4"), Segment(1970, 3038, "B4"))),
-        VideoTruth(
-            SEVERAL, ("B2", "G"), (Segment(157, 180, "B2"), Segment(185, 244, "G"), Segment(250, 282, "B2"))
-        ),
+        VideoTruth(SEVERAL, ("B2", "G"), (Segment(157, 180, "B2"), Segment(185, 244, "G"), Segment(250, 282, "B2"))),
     )
 
 
 @pytest.mark.parametrize("gap", ["  ", "\t"])
 def test_names_and_classes_with_spaces_stand_between_wider_gaps(tmp_path: Path, gap: str) -> None:
     path = write(tmp_path, gap.join(["my yard 2.mp4", "car accident", "10", "20", "-1", "-1"]))
-    assert read_annotations(path) == (
-        VideoTruth("my yard 2", ("car accident",), (Segment(10, 20, "car accident"),)),
-    )
+    assert read_annotations(path) == (VideoTruth("my yard 2", ("car accident",), (Segment(10, 20, "car accident"),)),)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> None:
@@ -110,9 +106,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
 
 
 def test_a_video_of_unknown_class_keeps_its_segments(tmp_path: Path) -> None:
-    assert read_annotations(write(tmp_path, "clip 5 9\n"))[0] == VideoTruth(
-        "clip", (), (Segment(5, 9, None),)
-    )
+    assert read_annotations(write(tmp_path, "clip 5 9\n"))[0] == VideoTruth("clip", (), (Segment(5, 9, None),))
 
 
 @pytest.mark.parametrize(
@@ -292,9 +286,7 @@ def test_object_arrays_of_more_dimensions_and_numpy_values(tmp_path: Path) -> No
     assert read_lists(tmp_path / "a.npy") == [[1, "a", "ü"], [2.5, 0.5, True]]
 
 
-@pytest.mark.parametrize(
-    "core", [b"numpy.core.multiarray", b"numpy._core.multiarray"], ids=["numpy1", "numpy2"]
-)
+@pytest.mark.parametrize("core", [b"numpy.core.multiarray", b"numpy._core.multiarray"], ids=["numpy1", "numpy2"])
 @pytest.mark.parametrize("protocol", [3, 4])
 def test_both_numpy_generations(tmp_path: Path, core: bytes, protocol: int) -> None:
     array = np.empty(2, dtype=object)
@@ -451,9 +443,7 @@ def test_arrays_of_another_list_are_an_error(tmp_path: Path) -> None:
         (["12"], ["Abuse"], "are not a start frame, an end frame"),
     ],
 )
-def test_lists_that_do_not_fit_name_the_video(
-    tmp_path: Path, segments: Any, labels: Any, reason: str
-) -> None:
+def test_lists_that_do_not_fit_name_the_video(tmp_path: Path, segments: Any, labels: Any, reason: str) -> None:
     spans = save(tmp_path / "s.npy", [[["1", "2"]], segments])
     classes = save(tmp_path / "l.npy", [["Abuse"], labels])
     with pytest.raises(SourceError, match=rf"l.npy: video 2 \(b\): .*{reason}"):

@@ -96,9 +96,7 @@ def random_case(seed: int, steps: int | None = None) -> Case:
         if steps:
             curves = np.floor(curves * steps) / steps
         probabilities.append(curves.astype(np.float32))
-        truths.append(
-            VideoTruth(f"video{video}", tuple(str(s.class_name) for s in segments), tuple(segments))
-        )
+        truths.append(VideoTruth(f"video{video}", tuple(str(s.class_name) for s in segments), tuple(segments)))
     labels = [frame_truth(t, 16 * len(p)) for t, p in zip(truths, probabilities, strict=True)]
     return Case(probabilities, labels, truths, None)
 
@@ -171,9 +169,7 @@ def test_frame_truth_equals_the_reference_labels(reference: tuple[Case, Preset])
 
 def test_the_normal_class_scores_nothing_under_the_label_of_the_ucf_arrays() -> None:
     case = load("ucf")
-    labelled_a = detection_map(
-        case.probabilities, rename_classes(case.truths, UCF_CRIME.labels), names_of(UCF_CRIME)
-    )
+    labelled_a = detection_map(case.probabilities, rename_classes(case.truths, UCF_CRIME.labels), names_of(UCF_CRIME))
     normal = rename_classes(case.truths, {**UCF_CRIME.labels, "A": "normal"})
     labelled_normal = detection_map(case.probabilities, normal, names_of(UCF_CRIME))
     assert math.isnan(labelled_a.per_class[0][0])
@@ -184,9 +180,7 @@ def test_the_normal_class_scores_nothing_under_the_label_of_the_ucf_arrays() -> 
 
 def test_anomaly_mean_leaves_out_normal_and_absent_classes() -> None:
     case = load("ucf")
-    figures = detection_map(
-        case.probabilities, rename_classes(case.truths, UCF_CRIME.labels), names_of(UCF_CRIME)
-    )
+    figures = detection_map(case.probabilities, rename_classes(case.truths, UCF_CRIME.labels), names_of(UCF_CRIME))
     present = [aps for aps in figures.per_class[1:] if not math.isnan(aps[0])]
     assert len(present) == 12  # Arson does not occur.
     np.testing.assert_allclose(figures.anomaly, np.mean(present, axis=0))
@@ -272,9 +266,7 @@ def brute_force_class_figures(case: Case, column: int) -> list[float]:
     score_values, score_labels, all_values, all_labels = [], [], [], []
     for truth, probability in zip(case.truths, case.probabilities, strict=True):
         frames = 16 * len(probability)
-        own = [
-            any(s.start <= f < s.end and s.class_name == name for s in truth.segments) for f in range(frames)
-        ]
+        own = [any(s.start <= f < s.end and s.class_name == name for s in truth.segments) for f in range(frames)]
         anomalous = frame_truth(truth, frames)
         all_values += np.repeat(probability[:, column], 16).tolist()
         all_labels += own
@@ -313,9 +305,7 @@ def test_class_figures_of_an_absent_class_are_nan() -> None:
     fire, fight = class_figures([probabilities[0][:, 1]], probabilities, truths, CLASSES)
     assert fire.score_auc == fire.probability_auc
     assert (fire.videos, fire.frames, fight.videos, fight.frames) == (1, 20, 0, 0)
-    assert all(
-        map(math.isnan, (fight.score_auc, fight.score_ap, fight.probability_auc, fight.probability_ap))
-    )
+    assert all(map(math.isnan, (fight.score_auc, fight.score_ap, fight.probability_auc, fight.probability_ap)))
 
 
 def test_frames_of_unknown_class_count_for_the_score_and_are_left_out_for_the_probability() -> None:
@@ -347,9 +337,7 @@ def test_ground_truth_of_one_kind_is_an_error(value: int, kind: str) -> None:
 
 def test_length_mismatch_names_the_videos() -> None:
     labels = [np.zeros(16 * n, dtype=np.uint8) for n in (2, 3, 4)]
-    with pytest.raises(
-        FeatureError, match=r"b \(32 frames of scores, 48 of ground truth\), c \(80 .* 64"
-    ) as caught:
+    with pytest.raises(FeatureError, match=r"b \(32 frames of scores, 48 of ground truth\), c \(80 .* 64") as caught:
         frame_figures([np.ones(2), np.ones(2), np.ones(5)], labels, ["a", "b", "c"])
     assert "a (" not in str(caught.value)
 
@@ -381,9 +369,7 @@ def test_probabilities_of_other_classes_are_an_error() -> None:
 
 def test_ground_truth_of_other_classes_is_an_error() -> None:
     truths = [VideoTruth("v", ("Fire",), (Segment(0, 9, "Fire"),))]
-    with pytest.raises(
-        SourceError, match=r"v: its ground truth has the class Fire, .* \(normal, fire, fight\)"
-    ):
+    with pytest.raises(SourceError, match=r"v: its ground truth has the class Fire, .* \(normal, fire, fight\)"):
         detection_map([np.ones((2, 3))], truths, CLASSES)
     with pytest.raises(SourceError, match="class Fire"):
         class_figures([np.ones(2)], [np.ones((2, 3))], truths, CLASSES)
@@ -391,9 +377,7 @@ def test_ground_truth_of_other_classes_is_an_error() -> None:
 
 def test_detection_needs_the_class_of_each_segment() -> None:
     truths = [VideoTruth("v", ("fire", "fight"), (Segment(0, 9, None),))]
-    with pytest.raises(
-        SourceError, match="v: the ground truth does not say which class each segment is; use"
-    ):
+    with pytest.raises(SourceError, match="v: the ground truth does not say which class each segment is; use"):
         detection_map([np.ones((2, 3))], truths, CLASSES)
 
 

@@ -62,9 +62,7 @@ def test_unknown_entries() -> None:
 
 def test_another_shape() -> None:
     state = published() | {"classifier.weight": torch.zeros(2, 512), "logit": 3}
-    message = (
-        r"unknown \(1\): logit; of another shape \(1\): classifier\.weight: \(2, 512\), expected \(1, 512\)"
-    )
+    message = r"unknown \(1\): logit; of another shape \(1\): classifier\.weight: \(2, 512\), expected \(1, 512\)"
     with pytest.raises(ModelError, match=message):
         split_published(state, UCF_CRIME.head)
 

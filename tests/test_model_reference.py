@@ -78,9 +78,7 @@ def step(request: pytest.FixtureRequest, text_tower: open_clip.CLIP) -> Step:
     model = DSANet(preset.head)
     model.load_state_dict(filled(model))
     lengths = torch.from_numpy(reference["lengths"])
-    features = torch.from_numpy(
-        (0.3 * np.random.default_rng(1).standard_normal((4, 256, 512))).astype(np.float32)
-    )
+    features = torch.from_numpy((0.3 * np.random.default_rng(1).standard_normal((4, 256, 512))).astype(np.float32))
     features[torch.arange(256) >= lengths[:, None]] = 0
     output = model(features, lengths, model.text_features(text_tower, tokenise(preset.classes)))
     losses = all_losses(output, torch.from_numpy(reference["labels"]), lengths, preset.alignment_weight)
@@ -148,6 +146,4 @@ def test_inference(data_set: str) -> None:
             (result.scores, "score"),
             (result.probabilities, "class_probabilities"),
         ):
-            assert relative_error(ours, reference[f"T{count}_{name}"]) < TOLERANCE, (
-                f"{count} snippets, {name}"
-            )
+            assert relative_error(ours, reference[f"T{count}_{name}"]) < TOLERANCE, f"{count} snippets, {name}"

@@ -65,16 +65,12 @@ def straightforward(adapter: TextAdapter, clip: open_clip.CLIP, prompt: str) -> 
     return F.leaky_relu(x @ adapter.layers[-1].weight.T, 0.01)
 
 
-def test_trimmed_batch_equals_full_length_prompt_by_prompt(
-    adapter: TextAdapter, clip: open_clip.CLIP
-) -> None:
+def test_trimmed_batch_equals_full_length_prompt_by_prompt(adapter: TextAdapter, clip: open_clip.CLIP) -> None:
     prompts = tokenise(CLASSES)
     assert prompts.tokens.shape[1] < 10
     expected = torch.stack(
         [
-            F.normalize(
-                torch.stack([straightforward(adapter, clip, p) for p in c.prompts]).mean(dim=0), dim=0
-            )
+            F.normalize(torch.stack([straightforward(adapter, clip, p) for p in c.prompts]).mean(dim=0), dim=0)
             for c in CLASSES
         ]
     )

@@ -21,12 +21,10 @@ CPU = torch.device("cpu")
 
 def published_state(preset_name: str) -> dict[str, torch.Tensor]:
     """A full-size state dict in the published layout, CLIP's second copy included."""
-    shapes = json.loads((REFERENCE / "state_dict_shapes.json").read_text())[preset_name.split("-")[0]]
+    shapes = json.loads((REFERENCE / "state_dict_shapes.json").read_text())[preset_name.split("-", maxsplit=1)[0]]
     again = "clip_adapter.clipmodel."
     state = filled_state_dict({name: shape for name, shape in shapes.items() if not name.startswith(again)})
-    return state | {
-        name: state[name.removeprefix("clip_adapter.")] for name in shapes if name.startswith(again)
-    }
+    return state | {name: state[name.removeprefix("clip_adapter.")] for name in shapes if name.startswith(again)}
 
 
 @pytest.fixture(scope="module", params=["ucf-crime", "xd-violence"])
@@ -44,12 +42,8 @@ def test_an_imported_checkpoint_gives_the_reference_scores(imported):
     model = load_model(str(directory))
     reference = np.load(REFERENCE / f"inference_{preset_name.split('-')[0]}.npz")
     for count in (37, 257):
-        features = (0.3 * np.random.default_rng(1000 + count).standard_normal((count, 512))).astype(
-            np.float32
-        )
-        result = score_snippets(
-            model.head, torch.from_numpy(features), model.text_features, model.config.temperature
-        )
+        features = (0.3 * np.random.default_rng(1000 + count).standard_normal((count, 512))).astype(np.float32)
+        result = score_snippets(model.head, torch.from_numpy(features), model.text_features, model.config.temperature)
         np.testing.assert_allclose(result.scores, reference[f"T{count}_score"].ravel(), atol=1e-5)
         np.testing.assert_allclose(
             result.probabilities, reference[f"T{count}_class_probabilities"], rtol=1e-4, atol=1e-5

@@ -43,9 +43,7 @@ def test_stable_adamw_follows_its_rule(gradients: list[np.ndarray]) -> None:
     start = np.random.default_rng(1).standard_normal((3, 5))
     parameter = nn.Parameter(torch.from_numpy(start.copy()))
     run(StableAdamW([parameter], lr=LEARNING_RATE), parameter, gradients)
-    np.testing.assert_allclose(
-        parameter.detach().numpy(), by_the_rule(start, gradients, LEARNING_RATE), rtol=1e-12
-    )
+    np.testing.assert_allclose(parameter.detach().numpy(), by_the_rule(start, gradients, LEARNING_RATE), rtol=1e-12)
 
 
 def test_a_gradient_out_of_proportion_moves_less(gradients: list[np.ndarray]) -> None:

@@ -337,9 +337,7 @@ def test_long_names_are_cut_in_the_middle():
     assert title.endswith("end.mp4")
     boxes = [t.get_window_extent() for t in page.texts]
     assert all(box.x0 > 0 and box.x1 < plot.WIDTH for box in boxes)
-    bands = [
-        b for t, b in zip(page.texts, boxes, strict=True) if t.get_ha() == "right" and "…" in t.get_text()
-    ]
+    bands = [b for t, b in zip(page.texts, boxes, strict=True) if t.get_ha() == "right" and "…" in t.get_text()]
     assert len(bands) == 2
     assert all(plot.MARGIN - 3 < box.x0 < box.x1 < plot.LEFT - 20 for box in bands)
 

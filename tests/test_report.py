@@ -128,9 +128,7 @@ def test_json_is_schema_1():
 
 
 def test_json_without_events_or_picture():
-    timeline = make(
-        [0.1], video=VideoFacts("f.npy", 16, 0.5, Fraction(30)), sampling=Sampling(16, None, "fp32")
-    )
+    timeline = make([0.1], video=VideoFacts("f.npy", 16, 0.5, Fraction(30)), sampling=Sampling(16, None, "fp32"))
     data = loads(dumps(timeline))
     assert data["events"] == []
     assert data["video"]["fps"] == "30/1"
@@ -192,9 +190,7 @@ def test_reading_gives_back_what_was_written(tmp_path):
     np.testing.assert_allclose(read.scores, timeline.scores, rtol=6e-6)
     np.testing.assert_allclose(read.probabilities, timeline.probabilities, rtol=6e-6)
     assert (read.scores.dtype, read.starts.dtype) == (np.float32, np.float64)
-    assert [(e.label, round(e.start, 3)) for e in timeline.events] == [
-        (e.label, e.start) for e in read.events
-    ]
+    assert [(e.label, round(e.start, 3)) for e in timeline.events] == [(e.label, e.start) for e in read.events]
     assert read.verdict.label == timeline.verdict.label
     assert len(timeline.events) > 3
     assert dumps(read) == dumps(timeline)
@@ -205,9 +201,7 @@ def test_a_cut_off_result_is_refused(tmp_path, share):
     path = saved(tmp_path, make())
     text = path.read_text()
     path.write_text(text[: int(len(text) * share)])
-    with pytest.raises(
-        OutputError, match=r"a.json: not a complete dsanet result: not whole JSON; .*--overwrite"
-    ):
+    with pytest.raises(OutputError, match=r"a.json: not a complete dsanet result: not whole JSON; .*--overwrite"):
         read_timeline(path)
 
 

@@ -15,7 +15,5 @@ ROOT = Path(__file__).resolve().parent.parent
     "command", [("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)], ids=["lint", "format", "types"]
 )
 def test_clean(command):
-    result = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    result = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr

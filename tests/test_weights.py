@@ -112,7 +112,7 @@ def test_names_are_looked_up_in_the_users_folder(tmp_path, monkeypatch, director
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path, monkeypatch, directory):
     monkeypatch.setenv("DSANET_MODELS", str(tmp_path))
-    with pytest.raises(ModelError, match="model nope: .*tiny"):
+    with pytest.raises(ModelError, match=r"model nope: .*tiny"):
         load_model("nope")
 
 

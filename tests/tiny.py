@@ -41,17 +41,17 @@ HEAD = HeadConfig(
 
 
 def tiny_config(**changes) -> ModelConfig:
-    values = dict(
-        name="tiny",
-        description="random weights",
-        classes=CLASSES,
-        encoder=ENCODER,
-        preprocessing=Preprocessing((32, 48), (32, 48), OPENAI_MEAN, OPENAI_STD),
-        head=HEAD,
-        temperature=2.0,
-        events=EventRule(),
-        sampled_frames=2,
-    )
+    values = {
+        "name": "tiny",
+        "description": "random weights",
+        "classes": CLASSES,
+        "encoder": ENCODER,
+        "preprocessing": Preprocessing((32, 48), (32, 48), OPENAI_MEAN, OPENAI_STD),
+        "head": HEAD,
+        "temperature": 2.0,
+        "events": EventRule(),
+        "sampled_frames": 2,
+    }
     return ModelConfig(**{**values, **changes})
 
 

@@ -1,6 +1,6 @@
 """Measure a model on scenes it never saw, by the same code that ``dsanet detect`` runs.
 
-    python weights/heldout.py MODEL FOLDER
+python weights/heldout.py MODEL FOLDER
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ def measure(model: Path, footage: Path, console: Console) -> dict[int, HeldOutFi
     return figures
 
 
-def _figures(
-    sampled: int, truths: Sequence[VideoTruth], timelines: list[Timeline], seconds: float
-) -> HeldOutFigures:
+def _figures(sampled: int, truths: Sequence[VideoTruth], timelines: list[Timeline], seconds: float) -> HeldOutFigures:
     truth_frames, score_frames = [], []
     events = found = right = false = 0
     normal_seconds = 0.0

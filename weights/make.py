@@ -171,9 +171,7 @@ def make_clip(work: Path, processes: int, console: Console) -> open_clip.CLIP:
     """Render captioned frames and train the compact CLIP on them; its weights are rounded to half precision."""
     path = work / "clip.safetensors"
     if not path.exists():
-        data = render_captioned(
-            PRETRAINING, FRAMES_PER_SCENE, PREPROCESSING.resize, work / "captioned", processes
-        )
+        data = render_captioned(PRETRAINING, FRAMES_PER_SCENE, PREPROCESSING.resize, work / "captioned", processes)
         trained = pretrain(ENCODER, data, PRETRAINING_EPOCHS, SEED, console)
         save_file({name: tensor.half().contiguous() for name, tensor in trained.state_dict().items()}, path)
     clip = build_clip(ENCODER)
@@ -192,9 +190,7 @@ def extract_training(folder: Path, clip: open_clip.CLIP, processes: int) -> Path
     encoder = FrameEncoder(tower, PREPROCESSING, device, choose_precision("auto", device))
     labels = {name: label for label, name in PRESET.labels.items()}
     rows = []
-    for seed, kind, frames in render_snippets(
-        TRAINING, TRAINING_FRAMES_PER_SNIPPET, PREPROCESSING.resize, processes
-    ):
+    for seed, kind, frames in render_snippets(TRAINING, TRAINING_FRAMES_PER_SNIPPET, PREPROCESSING.resize, processes):
         for crop in (0, 5):
             features = encoder.encode(frames.reshape(-1, *frames.shape[2:]), crop)
             path = folder / f"{kind}{seed}__{crop}.npy"

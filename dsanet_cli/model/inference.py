@@ -86,9 +86,7 @@ def score_snippets(
     return SnippetScores(logits1, logits2, logits1.sigmoid(), probabilities)
 
 
-def score_window(
-    head: DSANetHead, features: Tensor, text_features: Tensor, temperature: float
-) -> SnippetScores:
+def score_window(head: DSANetHead, features: Tensor, text_features: Tensor, temperature: float) -> SnippetScores:
     """Score one window of a stream as it fills, or the shorter one at its end.
 
     Windows know nothing of each other, so all windows of a video give what ``score_snippets`` gives.

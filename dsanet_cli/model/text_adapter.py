@@ -41,9 +41,7 @@ class Prompts:
         return Prompts(self.tokens.to(device), self.classes.to(device), self.class_count)
 
 
-def tokenise(
-    classes: Sequence[AnomalyClass], tokenizer: Tokenizer | None = None, context_length: int = 77
-) -> Prompts:
+def tokenise(classes: Sequence[AnomalyClass], tokenizer: Tokenizer | None = None, context_length: int = 77) -> Prompts:
     """Tokens of all prompts of all classes.
 
     Args:
@@ -67,9 +65,7 @@ def tokenise(
     ends = tokens.argmax(dim=-1)  # the end token has the highest number
     for (_, prompt), end in zip(texts, ends.tolist(), strict=True):
         if end >= context_length:
-            raise ModelError(
-                f"prompt {prompt!r}: longer than the {context_length} tokens CLIP takes; shorten it"
-            )
+            raise ModelError(f"prompt {prompt!r}: longer than the {context_length} tokens CLIP takes; shorten it")
     class_of = torch.tensor([index for index, _ in texts])
     return Prompts(tokens[:, : int(ends.max()) + 1], class_of, len(classes))
 

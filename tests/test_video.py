@@ -1,0 +1,375 @@
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+import sys
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from media import damage, picture, read_number, remux, write_video
+
+from dsanet_cli import video
+from dsanet_cli.demux import CHUNK_FRAMES, Demuxer
+from dsanet_cli.errors import VideoError
+from dsanet_cli.video import open_video, sample_offsets
+
+SIZE = (96, 128)
+SEVERAL_CHUNKS = CHUNK_FRAMES + 50
+OPEN_GOP = {"x264-params": "open-gop=1:b-adapt=0"}
+HEVC_OPEN_GOP = {"x265-params": "log-level=none:open-gop=1"}
+FORMATS = {
+    "h264.mp4": {},
+    "b-frames.mp4": {"b_frames": 2},
+    "open-gop.mp4": {"b_frames": 3, "options": OPEN_GOP},
+    "fragmented.mp4": {"b_frames": 2, "container_options": {"movflags": "frag_keyframe+empty_moov"}},
+    "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "12"}},
+    "vp9.webm": {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8"}},
+    "vp8.webm": {"codec": "libvpx", "options": {"deadline": "realtime", "cpu-used": "8"}},
+    "hevc-open-gop.mkv": {"codec": "libx265", "b_frames": 3, "options": HEVC_OPEN_GOP},
+    "hevc-10-bit.mkv": {"codec": "libx265", "pix_fmt": "yuv420p10le", "options": HEVC_OPEN_GOP},
+    "mpeg4.avi": {"codec": "mpeg4"},
+    "mpeg4-b-frames.avi": {"codec": "mpeg4", "b_frames": 2},
+    "h264-b-frames.avi": {"b_frames": 2},
+    "mjpeg.avi": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+    "h264.ts": {"b_frames": 2},
+    "open-gop.ts": {"b_frames": 3, "options": OPEN_GOP},
+    "mpeg2.mpg": {"codec": "mpeg2video", "b_frames": 2},
+    "h264.flv": {"b_frames": 2},
+    "bare.h264": {"b_frames": 2},
+}
+
+
+def numbers(reader):
+    return [[read_number(frame) for frame in snippet.frames] for snippet in reader.snippets()]
+
+
+def read_until_error(reader):
+    """The snippets before the error, and the error."""
+    snippets = []
+    try:
+        for snippet in reader.snippets():
+            snippets.append(snippet)
+    except VideoError as error:
+        return snippets, error
+    pytest.fail("no error")
+
+
+def expected_numbers(frames, sampled, snippet=16):
+    return [
+        [start + offset for offset in sample_offsets(min(snippet, frames - start), sampled)]
+        for start in range(0, frames, snippet)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frames", "sampled", "offsets"),
+    [
+        (16, 1, [8]),
+        (16, 2, [4, 12]),
+        (16, 3, [2, 8, 13]),
+        (16, 4, [2, 6, 10, 14]),
+        (16, 16, list(range(16))),
+        (5, 2, [1, 3]),
+        (3, 4, [0, 1, 2]),
+        (1, 1, [0]),
+    ],
+)
+def test_sampled_frames_are_spread_evenly(frames, sampled, offsets):
+    assert sample_offsets(frames, sampled) == offsets
+
+
+@pytest.mark.parametrize(("frames", "sampled"), list(itertools.product(range(1, 17), range(1, 17))))
+def test_sampled_frames_differ_and_follow_the_rule(frames, sampled):
+    offsets = sample_offsets(frames, sampled)
+    assert len(set(offsets)) == len(offsets) == min(frames, sampled)
+    if sampled < frames:
+        assert offsets == [int((j + 0.5) * frames / sampled) for j in range(sampled)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_sampled_frame_is_the_right_one_at_the_right_time(tmp_path, name):
+    path = write_video(tmp_path / name, SEVERAL_CHUNKS, **FORMATS[name])
+    reader = open_video(path, SIZE, 3)
+    assert reader.info.frames == SEVERAL_CHUNKS
+    snippets = list(reader.snippets())
+    assert [[read_number(f) for f in s.frames] for s in snippets] == expected_numbers(SEVERAL_CHUNKS, 3)
+    assert [s.index for s in snippets] == list(range(len(snippets)))
+    starts = np.arange(0, SEVERAL_CHUNKS, 16) / 25
+    ends = np.append(starts[1:], SEVERAL_CHUNKS / 25)
+    # Matroska and FLV keep milliseconds
+    np.testing.assert_allclose([s.start for s in snippets], starts, atol=1e-3)
+    np.testing.assert_allclose([s.end for s in snippets], ends, atol=1e-3)
+
+
+@pytest.mark.parametrize("sampled", [1, 5, 16])
+@pytest.mark.parametrize("name", ["open-gop.mp4", "h264-b-frames.avi", "mjpeg.avi"])
+def test_any_number_of_frames_can_be_sampled(tmp_path, name, sampled):
+    path = write_video(tmp_path / name, SEVERAL_CHUNKS, **FORMATS[name])
+    assert numbers(open_video(path, SIZE, sampled)) == expected_numbers(SEVERAL_CHUNKS, sampled)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 32, 33])
+def test_the_last_snippet_holds_the_rest(tmp_path, frames):
+    reader = open_video(write_video(tmp_path / "clip.mp4", frames, b_frames=min(2, frames - 1)), SIZE, 4)
+    assert reader.info.frames == frames
+    assert numbers(reader) == expected_numbers(frames, 4)
+
+
+@pytest.mark.parametrize("snippet_frames", [1, 8, 30])
+def test_snippets_can_have_another_length(tmp_path, snippet_frames):
+    path = write_video(tmp_path / "clip.mp4", SEVERAL_CHUNKS, b_frames=2)
+    reader = open_video(path, SIZE, 2, snippet_frames)
+    assert numbers(reader) == expected_numbers(SEVERAL_CHUNKS, 2, snippet_frames)
+
+
+@pytest.mark.parametrize("sampled", [1, 16])
+def test_pictures_are_those_of_an_independent_decoder(tmp_path, sampled):
+    path = write_video(tmp_path / "clip.mp4", 40, b_frames=2, height=90, width=120, pix_fmt="yuv444p")
+    height, width = 60, 84
+    with av.open(str(path)) as container:
+        decoded = [
+            frame.reformat(width, height, "rgb24", interpolation="BICUBIC").to_ndarray()
+            for frame in container.decode(video=0)
+        ]
+    reader = open_video(path, (height, width), sampled)
+    for snippet, places in zip(reader.snippets(), expected_numbers(40, sampled), strict=True):
+        assert snippet.frames.dtype == np.uint8
+        assert snippet.frames.shape == (len(places), height, width, 3)
+        difference = np.abs(snippet.frames.astype(int) - np.stack([decoded[place] for place in places]))
+        assert difference.max() <= 2
+
+
+@pytest.mark.parametrize("size", [(95, 127), (33, 51), (96, 32), (224, 96), (256, 340), (64, 64)])
+def test_pictures_have_the_size_asked_for(tmp_path, size):
+    # Widths of 32 and 96 pixels: rows padded to 4 bytes a pixel, which decord hands out as 4 channels.
+    path = write_video(tmp_path / "clip.mp4", 20, height=95, width=127, pix_fmt="yuv444p")
+    reader = open_video(path, size, 2)
+    assert (reader.info.height, reader.info.width) == (95, 127)
+    for snippet in reader.snippets():
+        assert snippet.frames.shape[1:] == (*size, 3)
+    assert numbers(reader) == expected_numbers(20, 2)
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+@pytest.mark.parametrize("name", ["phone.mp4", "phone.mkv"])
+def test_rotated_videos_are_upright(tmp_path, name, rotation):
+    path = write_video(tmp_path / name, 20, height=96, width=160, rotation=rotation)
+    reader = open_video(path, (60, 100), 2)
+    assert (reader.info.height, reader.info.width) == (96, 160)
+    assert next(reader.snippets()).frames.shape == (2, 60, 100, 3)
+    assert numbers(reader) == expected_numbers(20, 2)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts"])
+def test_times_follow_a_variable_frame_rate(tmp_path, name):
+    times = np.cumsum(np.tile([0.04, 0.2, 0.02, 0.5], SEVERAL_CHUNKS // 4)) + 3.0
+    path = write_video(tmp_path / name, len(times), times=list(times))
+    snippets = list(open_video(path, SIZE, 1).snippets())
+    starts = times[::16] - times[0]
+    np.testing.assert_allclose([s.start for s in snippets], starts, atol=2e-3)
+    np.testing.assert_allclose([s.end for s in snippets[:-1]], starts[1:], atol=2e-3)
+    assert snippets[-1].end == pytest.approx(times[-1] - times[0], abs=0.6)
+    assert snippets[-1].end > times[-1] - times[0]
+
+
+def test_a_late_first_time_stamp_counts_as_zero(tmp_path):
+    path = write_video(tmp_path / "late.mp4", 20, times=[100 + i / 25 for i in range(20)])
+    snippets = list(open_video(path, SIZE, 1).snippets())
+    assert [s.start for s in snippets] == pytest.approx([0.0, 0.64])
+    assert snippets[-1].end == pytest.approx(0.8, abs=1e-3)
+
+
+def test_times_go_on_where_stamps_start_again(tmp_path):
+    parts = [write_video(tmp_path / f"{i}.ts", 150, b_frames=2, first_number=150 * i) for i in range(3)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    snippets = list(open_video(path, SIZE, 16).snippets())
+    assert [read_number(frame) for s in snippets for frame in s.frames] == list(range(450))
+    np.testing.assert_allclose([s.start for s in snippets], np.arange(0, 450, 16) / 25, atol=1e-3)
+
+
+def test_frames_hidden_by_an_edit_list_are_left_out(tmp_path):
+    whole = write_video(tmp_path / "whole.mp4", 120, gop=24, b_frames=2)
+    cut = remux(whole, tmp_path / "cut.mp4", start=1.2)
+    reader = open_video(cut, SIZE, 16)
+    assert reader.info.frames == 90
+    assert [number for snippet in numbers(reader) for number in snippet] == list(range(30, 120))
+
+
+def test_a_recording_joined_midway_starts_at_its_first_key_frame(tmp_path):
+    whole = write_video(tmp_path / "whole.ts", 100, gop=20, b_frames=3, options=OPEN_GOP)
+    content = whole.read_bytes()
+    path = tmp_path / "joined.ts"
+    path.write_bytes(content[len(content) // 3 // 188 * 188 :])
+    found = [number for snippet in numbers(open_video(path, SIZE, 16)) for number in snippet]
+    assert 20 <= found[0] <= 60
+    assert found == list(range(found[0], 100))
+
+
+def test_a_picture_size_that_changes_midway_does_not_matter(tmp_path):
+    small = write_video(tmp_path / "small.ts", 150)
+    large = write_video(tmp_path / "large.ts", 150, height=192, width=256, first_number=150)
+    path = tmp_path / "both.ts"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    assert numbers(open_video(path, SIZE, 3)) == expected_numbers(300, 3)
+
+
+def test_a_partly_written_last_frame_is_left_out(tmp_path):
+    path = write_video(tmp_path / "camera.mpg", 60, codec="mpeg2video")
+    path.write_bytes(path.read_bytes()[:-2000])
+    reader = open_video(path, SIZE, 16)
+    assert 30 < reader.info.frames < 60
+    assert [n for snippet in numbers(reader) for n in snippet] == list(range(reader.info.frames))
+
+
+def test_info_describes_the_video(tmp_path):
+    path = write_video(tmp_path / "clip.mp4", 60, rate=Fraction(30000, 1001), audio=True)
+    info = open_video(path, SIZE, 1).info
+    assert info.path == path
+    assert (info.frames, info.fps, info.codec) == (60, Fraction(30000, 1001), "h264")
+    assert info.duration == pytest.approx(60 * 1001 / 30000, abs=1e-3)
+
+
+def test_sound_does_not_disturb_the_picture(tmp_path):
+    path = write_video(tmp_path / "clip.mkv", SEVERAL_CHUNKS, b_frames=2, audio=True)
+    assert numbers(open_video(path, SIZE, 2)) == expected_numbers(SEVERAL_CHUNKS, 2)
+
+
+@pytest.mark.parametrize("name", ["with space.mp4", "a:b.mp4", "ünï 日本.mp4", "100%d [1].mp4", "two\nlines.mp4"])
+def test_any_file_name_can_be_read(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(Path("clip.mp4"), 20).rename(name)
+    assert numbers(open_video(Path(name), SIZE, 2)) == expected_numbers(20, 2)
+
+
+MEASURE = """
+import resource, sys, time
+from pathlib import Path
+from dsanet_cli.video import open_video
+
+def peak(path):
+    snippets = open_video(Path(path), (256, 340), 4).snippets()
+    next(snippets)
+    time.sleep(0.5)  # a busy caller: the decoder must not fill the memory meanwhile
+    for _ in snippets:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+short, long = peak(sys.argv[1]), peak(sys.argv[2])
+print((long - short) // 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_length_of_the_video(tmp_path):
+    short = write_video(tmp_path / "short.mp4", 600, height=32, width=32)
+    long = write_video(tmp_path / "long.mp4", 4000, height=32, width=32)
+    result = subprocess.run([sys.executable, "-c", MEASURE, short, long], capture_output=True, text=True, check=True)
+    assert int(result.stdout) < 40, "MiB more for the long video"  # its pictures are 250 MiB
+    assert result.stderr == ""
+
+
+def test_a_damaged_stretch_ends_the_video_with_one_line(tmp_path, capfd):
+    path = damage(write_video(tmp_path / "clip.mp4", 600), 400, 40)
+    snippets, error = read_until_error(open_video(path, SIZE, 1))
+    assert re.search(r"cannot be decoded beyond 10\.\d s, .*; copy it again", str(error))
+    assert str(error).startswith(f"{path}: ")
+    assert "\n" not in str(error)
+    assert [[read_number(f) for f in s.frames] for s in snippets] == expected_numbers(600, 1)[: len(snippets)]
+    assert len(snippets) == 16
+    assert capfd.readouterr() == ("", "")
+
+
+def test_frames_marked_falsely_as_key_frames_are_not_trusted(tmp_path):
+    whole = write_video(tmp_path / "whole.avi", SEVERAL_CHUNKS, codec="mpeg4", gop=90)
+    path = remux(whole, tmp_path / "all-keys.avi", all_keys=True)
+    with pytest.raises(VideoError, match=r"cannot be decoded beyond 10\.2 s"):
+        numbers(open_video(path, SIZE, 1))
+
+
+def test_a_file_cut_off_after_its_index_ends_with_an_error(tmp_path):
+    path = write_video(tmp_path / "clip.mp4", 200, container_options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    snippets, error = read_until_error(open_video(path, SIZE, 1))
+    assert re.search(r"cut off, it ends after 4\.\d s of 8\.0 s; copy it again", str(error))
+    assert len(snippets) >= 5
+    assert [read_number(snippet.frames[0]) for snippet in snippets] == [16 * i + 8 for i in range(len(snippets))]
+
+
+def test_a_video_still_being_recorded_is_read_as_far_as_it_was_when_opened(tmp_path):
+    path = write_video(tmp_path / "camera.ts", 100)
+    longer = write_video(tmp_path / "longer.ts", 200)
+    reader = open_video(path, SIZE, 2)
+    path.write_bytes(longer.read_bytes())
+    snippets = list(reader.snippets())
+    assert [[read_number(f) for f in s.frames] for s in snippets] == expected_numbers(100, 2)
+    assert snippets[-1].end == pytest.approx(4.0, abs=1e-3)
+
+
+def test_a_video_that_shrinks_while_it_is_read_is_an_error(tmp_path):
+    path = write_video(tmp_path / "clip.ts", 100)
+    shorter = write_video(tmp_path / "shorter.ts", 70)
+    reader = open_video(path, SIZE, 1)
+    path.write_bytes(shorter.read_bytes())
+    with pytest.raises(VideoError, match="changed while it was read"):
+        numbers(reader)
+
+
+def test_closing_ends_the_snippets(tmp_path):
+    reader = open_video(write_video(tmp_path / "clip.mp4", SEVERAL_CHUNKS), SIZE, 1)
+    snippets = reader.snippets()
+    next(snippets)
+    reader.close()
+    assert list(snippets) == []
+
+
+def test_snippets_can_be_read_twice(tmp_path):
+    reader = open_video(write_video(tmp_path / "clip.mp4", 40), SIZE, 1)
+    assert numbers(reader) == numbers(reader) == expected_numbers(40, 1)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_temporary_files_are_removed(tmp_path, monkeypatch, early):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    snippets = open_video(write_video(tmp_path / "clip.mp4", 40), SIZE, 1).snippets()
+    next(snippets)
+    assert list(folder.iterdir())
+    if early:
+        snippets.close()
+    else:
+        list(snippets)
+    assert not list(folder.iterdir())
+
+
+def test_no_temporary_folder_is_a_clear_error(tmp_path, monkeypatch):
+    reader = open_video(write_video(tmp_path / "clip.mp4", 20), SIZE, 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(VideoError, match=r"no temporary file can be written .*; free some space or set TMPDIR"):
+        numbers(reader)
+
+
+def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch):
+    reader = open_video(write_video(tmp_path / "clip.mp4", 20), SIZE, 1)
+    write = Demuxer.write
+    monkeypatch.setattr(Demuxer, "write", lambda self, chunk, path, kind: write(self, chunk, Path("/dev/full"), kind))
+    with pytest.raises(VideoError, match="No space left on device"):
+        numbers(reader)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_changes_nothing(tmp_path, monkeypatch, threads):
+    monkeypatch.setattr(video, "THREADS", threads)
+    path = write_video(tmp_path / "clip.mp4", SEVERAL_CHUNKS, b_frames=2)
+    assert numbers(open_video(path, SIZE, 3)) == expected_numbers(SEVERAL_CHUNKS, 3)
+
+
+def test_the_test_pictures_say_their_number():
+    assert [read_number(picture(number)) for number in (0, 5, 4095)] == [0, 5, 4095]
+    with pytest.raises(AssertionError, match="not upright"):
+        read_number(picture(5)[::-1])
