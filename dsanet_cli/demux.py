@@ -48,6 +48,12 @@ class Group:
     leading: list[Packet[VideoStream]] = field(default_factory=list)
     rest: list[Packet[VideoStream]] = field(default_factory=list)
 
+    def has_distinct_stamps(self) -> bool:
+        """Whether ``leading`` can be trusted; ffmpeg gets some stamps of MPEG program streams wrong."""
+        packets = (self.key, *self.leading, *self.rest)
+        stamps = [packet.pts for packet in packets if packet.pts is not None]
+        return len(set(stamps)) == len(stamps)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -150,6 +156,8 @@ class Demuxer:
     def chunks(self, least: int = CHUNK_FRAMES) -> Iterator[Chunk]:
         """Cut the stream into runs of at least ``least`` frames; what remains at its end may be shorter.
 
+        A run ends at a key frame, and later than it could where time stamps make a cut uncertain.
+
         Raises:
             VideoError: where reading fails or the file ends too early, after all that could be read.
         """
@@ -160,7 +168,7 @@ class Demuxer:
             assert group is not None
             run.append(group)
             frames += 1 + len(group.leading) + len(group.rest)
-            if frames >= least or following is None:
+            if following is None or frames >= (least if following.has_distinct_stamps() else 4 * least):
                 yield self._chunk(run, following)
                 run, frames = [], 0
         self._check_length()
@@ -251,7 +259,7 @@ class Demuxer:
 
     def _is_ordered(self, packets: list[Packet[VideoStream]]) -> bool:
         stamps = [packet.pts for packet in packets if packet.pts is not None]
-        if len(stamps) < len(packets):
+        if len(set(stamps)) < len(packets):
             return False
         # AVI has no presentation times, and what ffmpeg then makes up can rise with the decoding order.
         return not self._stream.codec_context.has_b_frames or stamps != sorted(stamps)

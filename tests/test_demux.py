@@ -78,3 +78,25 @@ def test_order_is_not_trusted_where_stamps_follow_decoding(tmp_path):
         assert not next(demuxer.chunks()).ordered
     with Demuxer(write_video(tmp_path / "clip.mp4", 40, b_frames=2)) as demuxer:
         assert next(demuxer.chunks()).ordered
+
+
+@pytest.mark.parametrize("suffix", ["h264", "mpg"])
+def test_chunks_stay_short_without_good_stamps(tmp_path, suffix):
+    path = write_video(tmp_path / f"clip.{suffix}", 400, gop=10, b_frames=2)
+    with Demuxer(path) as demuxer:
+        assert max(len(chunk.packets) for chunk in demuxer.chunks(20)) <= 4 * 20 + 10 + 3
+
+
+def test_no_cut_where_stamps_repeat(tmp_path):
+    path = write_video(tmp_path / "clip.mp4", 60, gop=10)
+    with Demuxer(path) as demuxer:
+        read = demuxer._packets
+
+        def repeat_a_stamp():
+            for number, packet in enumerate(read()):
+                if number == 21:
+                    packet.pts -= 512  # that of the key frame before it
+                yield packet
+
+        demuxer._packets = repeat_a_stamp
+        assert [len(chunk.frames) for chunk in demuxer.chunks(20)] == [30, 20, 10]

@@ -152,6 +152,11 @@ def test_captions_name_what_happens():
         scene.close()
 
 
+def test_too_short_a_video_is_refused():
+    with pytest.raises(ValueError, match="too short"):
+        Scene(6, "arson", 5)
+
+
 def test_degrade_is_mild_and_seeded():
     (picture,) = render(3, "normal", [10])
     one, same = degrade(picture, np.random.default_rng(1)), degrade(picture, np.random.default_rng(1))
@@ -210,12 +215,13 @@ def test_command_makes_videos_with_ground_truth(tmp_path):
 
 
 def test_same_scene_gives_the_same_file(tmp_path):
-    files = [tmp_path / "one.mp4", tmp_path / "two.mp4"]
-    for path in files:
-        scene = Scene(24, "fighting", 5)
-        assert list(make.render(scene, path, make.CRF)) == list(range(125))
-        scene.close()
-    assert files[0].read_bytes() == files[1].read_bytes()
+    files = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        line = make.render(make.Job("Fighting001", 24, "fighting", 1, 6), folder, make.CRF)
+        assert line.startswith("Fighting001  Fighting  ")
+        files.append((folder / "Fighting001.mp4").read_bytes())
+    assert files[0] == files[1]
 
 
 def test_two_events_in_the_ground_truth(tmp_path):

@@ -12,6 +12,7 @@ from .poses import chatting, pointing, shaking_hands, sitting, standing
 from .stage import Stage
 from .vehicles import Vehicle
 
+SHORTEST = 6.0  # seconds of video for each event, with some normal time around it
 KINDS = ["sedan", "hatchback", "suv", "van"]
 
 
@@ -280,6 +281,8 @@ def schedule(rng: np.random.Generator, wanted: tuple[str, ...], duration: float)
     """
     if "roadaccidents" in wanted[:-1]:
         raise ValueError("a road accident must be the last event of a scene: its wrecks stay in view")
+    if duration < SHORTEST * len(wanted):
+        raise ValueError(f"{duration} s is too short for {len(wanted)} events: {SHORTEST} s each is the least")
     spans = []
     for index, name in enumerate(wanted):
         low, high = duration * index / len(wanted), duration * (index + 1) / len(wanted)
