@@ -20,6 +20,7 @@ from dsanet_cli.detect import Detection, Detector, DetectSettings
 from dsanet_cli.encoder import precision_name
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.files import atomic_write
+from dsanet_cli.names import shown
 from dsanet_cli.plot import save_plot
 from dsanet_cli.report import (
     SummaryRow,
@@ -172,7 +173,7 @@ class _Run:
         """Print one line and remember the failure for the summary."""
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exception(error)
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"error: {error}")
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"error: {shown(str(error))}")
         self.rows.append(SummaryRow.failed(name, str(error)))
 
     def print_table(self) -> None:

@@ -17,6 +17,7 @@ import typer
 
 from dsanet_cli import __version__
 from dsanet_cli.errors import DsanetError, UsageError
+from dsanet_cli.names import shown
 
 ALL_FAILED, USAGE, SOME_FAILED = 1, 2, 3
 STDOUT = "-"
@@ -54,7 +55,7 @@ def main() -> None:
     except DsanetError as error:
         if os.environ.get("DSANET_DEBUG"):
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(str(error))}", file=sys.stderr)
         sys.exit(USAGE if isinstance(error, UsageError) else ALL_FAILED)
     except BrokenPipeError:  # the reader of our stdout has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

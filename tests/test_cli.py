@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from media import write_audio, write_video
-from tiny import WIDTH
+from tiny import WIDTH, save_tiny_model
 
+from dsanet_cli.config import EncoderConfig
 from dsanet_cli.report import read_timeline
 
 DSANET = Path(sys.executable).with_name("dsanet")
@@ -203,6 +204,17 @@ def test_a_damaged_model_is_one_line(tiny_model, tmp_path):
     assert result.stderr.startswith("error: ")
     assert "head.safetensors: damaged" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_encoder_that_cannot_be_downloaded_says_which_file_to_bring(tmp_path):
+    save_tiny_model(tmp_path / "model", encoder=EncoderConfig("ViT-B-16-quickgelu", WIDTH, pretrained="openai"))
+    write_video(tmp_path / "clip.mp4", frames=20)
+    offline = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_CACHE": str(tmp_path / "cache")}
+    result = run("detect", "clip.mp4", "clip.mp4", "--model", "model", cwd=tmp_path, **offline)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "open_clip_model.safetensors" in line
+    assert "--encoder-weights FILE" in line
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +33,34 @@ def published_state(preset_name: str) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module", params=["ucf-crime", "xd-violence"])
 def imported(request, tmp_path_factory):
+    """Preset name and model directory, written by the installed command."""
     folder = tmp_path_factory.mktemp(request.param)
     torch.save(published_state(request.param), folder / "model.pth")
-    import_checkpoint(folder / "model.pth", request.param, folder / "model", overwrite=False)
+    result = dsanet("models", "import", folder / "model.pth", "--preset", request.param, "-o", folder / "model")
+    assert result.returncode == 0, result.stderr
     (folder / "model.pth").unlink()
     yield request.param, folder / "model"
     shutil.rmtree(folder)
+
+
+def dsanet(*arguments):
+    command = [Path(sys.executable).with_name("dsanet"), *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_detect_on_a_feature_file_prints_the_reference_scores(imported, tmp_path):
+    preset_name, directory = imported
+    features = (0.3 * np.random.default_rng(1700).standard_normal((700, 512))).astype(np.float32)
+    np.save(tmp_path / "features.npy", features)
+    result = dsanet("detect", tmp_path / "features.npy", "--model", directory, "-f", "csv", "-o", "-")
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    reference = np.load(REFERENCE / f"inference_{preset_name.split('-', maxsplit=1)[0]}.npz")
+    scores = [float(row["score"]) for row in rows]
+    np.testing.assert_allclose(scores, reference["T700_score"].ravel(), rtol=1e-4, atol=1e-5)
+    names = list(rows[0])[4:]
+    probabilities = [[float(row[name]) for name in names] for row in rows]
+    np.testing.assert_allclose(probabilities, reference["T700_class_probabilities"], rtol=1e-4, atol=1e-5)
 
 
 def test_an_imported_checkpoint_gives_the_reference_scores(imported):

@@ -20,6 +20,8 @@ from dsanet_cli.video import sample_offsets
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
 
+from scenes import Scene, degrade
+
 EVENT_KINDS = ("fighting", "explosion", "roadaccidents", "arson")
 CAPTIONS_PER_FRAME = 4
 
@@ -95,8 +97,6 @@ def render_snippets(
 
 def _captioned_scene(job: tuple[int, str, int, tuple[int, int]]) -> tuple[NDArray[np.uint8], list[dict[str, object]]]:
     seed, kind, count, size = job
-    from scenes import Scene, degrade  # noqa: PLC0415 - opens a graphics context in this process
-
     rng = np.random.default_rng(seed)
     scene = Scene(seed, kind)
     inside = [f for event in scene.events for f in range(event.start_frame, event.end_frame)]
@@ -115,19 +115,27 @@ def _captioned_scene(job: tuple[int, str, int, tuple[int, int]]) -> tuple[NDArra
     return frames, texts
 
 
-def _snippet_scene(job: tuple[int, str, int, tuple[int, int]]) -> NDArray[np.uint8]:
-    seed, kind, sampled, size = job
-    from scenes import Scene, degrade  # noqa: PLC0415 - opens a graphics context in this process
+def sample_scene(scene: Scene, seed: int, sampled: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Render the frames that ``detect`` would sample of the whole snippets of ``scene``, degraded.
 
+    Returns:
+        (N, ``sampled``, H, W, 3) uint8.
+    """
     rng = np.random.default_rng(seed)
-    scene = Scene(seed, kind)
     offsets = sample_offsets(FRAMES_PER_SNIPPET, sampled)
     frames = [
         [_resize(degrade(scene.render(first + offset), rng), size) for offset in offsets]
         for first in range(0, scene.frames - FRAMES_PER_SNIPPET + 1, FRAMES_PER_SNIPPET)
     ]
-    scene.close()
     return np.asarray(frames)
+
+
+def _snippet_scene(job: tuple[int, str, int, tuple[int, int]]) -> NDArray[np.uint8]:
+    seed, kind, sampled, size = job
+    scene = Scene(seed, kind)
+    frames = sample_scene(scene, seed, sampled, size)
+    scene.close()
+    return frames
 
 
 def _resize(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
