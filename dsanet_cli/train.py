@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from dsanet_cli.errors import SourceError
-from dsanet_cli.features import FloatArray, fit_length, load_features
+from dsanet_cli.features import fit_length, load_features
 from dsanet_cli.model.head import DSANet
-from dsanet_cli.model.inference import score_snippets
-from dsanet_cli.model.losses import Losses, all_losses
+from dsanet_cli.model.losses import Losses, alignment_loss, all_losses, classification_loss
 from dsanet_cli.model.text_adapter import Prompts, tokenise
 from dsanet_cli.optim import StableAdamW, epoch_cosine, warm_cosine
 from dsanet_cli.presets import Preset
@@ -199,14 +198,13 @@ class Trainer:
         return figure
 
 
-def highest_scores(
-    model: DSANet, text_features: Tensor, features: Sequence[FloatArray], device: torch.device
-) -> FloatArray:
-    """The highest anomaly score of each video, at full length: a figure for labels of whole videos."""
-    return np.array(
-        [
-            score_snippets(model.head, torch.from_numpy(f).to(device), text_features, 1.0).scores.max().item()
-            for f in features
-        ],
-        dtype=np.float32,
-    )
+def agreement(model: DSANet, text_features: Tensor, batch: Batch, alignment_weight: float) -> float:
+    """How well scores and classes agree with the labels of whole videos: the negative of those two losses.
+
+    Unlike a ranking figure it does not saturate, so it can tell good weights from better ones even where
+    every video is on the right side. To be called without gradients.
+    """
+    output = model.head(batch.features, batch.lengths, text_features)
+    classification = classification_loss(output.logits1.sigmoid(), batch.labels, batch.lengths)
+    alignment = alignment_loss(output.logits2, batch.labels, batch.lengths)
+    return -float(classification + alignment_weight * alignment)

@@ -26,7 +26,6 @@ from heldout import measure
 from pretrain import pretrain
 from rich.console import Console
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import roc_auc_score
 
 from dsanet_cli.calibrate import ScoreCurve, calibrate
 from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD, build_clip, load_exactly
@@ -44,7 +43,7 @@ from dsanet_cli.features import load_features, read_list
 from dsanet_cli.model.head import DSANet
 from dsanet_cli.model.inference import score_snippets
 from dsanet_cli.presets import Preset
-from dsanet_cli.train import LabelledFeatures, Progress, Trainer, highest_scores
+from dsanet_cli.train import LabelledFeatures, Progress, Trainer, agreement, load_batch
 from dsanet_cli.weights import save_model
 
 SEED = 2026
@@ -215,21 +214,21 @@ def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[M
     kept = set(stems[: round(VALIDATION_SHARE * len(stems))])
     training = [video for video in videos if video.path.name.split("__")[0] not in kept]
     validation = [v for v in videos if v not in training and v.path.name.endswith("__0.npy")]
-    features = [load_features(video.path, ENCODER.width) for video in validation]
     device = choose_device("auto")
     trainer = Trainer(PRESET, training, clip, device)
 
-    def video_auc(model: DSANet, text_features: torch.Tensor) -> float:
-        highest = highest_scores(model, text_features, features, device)
-        return float(roc_auc_score([not video.normal for video in validation], highest))
+    batch = load_batch(validation, PRESET).to(device)
+
+    def validate(model: DSANet, text_features: torch.Tensor) -> float:
+        return agreement(model, text_features, batch, PRESET.alignment_weight)
 
     def report(progress: Progress) -> None:
         console.print(
             f"head epoch {progress.epoch}/{progress.epochs}: loss {progress.losses.total.item():.3f}, "
-            f"video AUC {progress.figure:.4f}, best {progress.best:.4f}"
+            f"validation {progress.figure:.4f}, best {progress.best:.4f}"
         )
 
-    best = trainer.fit(video_auc, report)
+    best = trainer.fit(validate, report)
     with torch.inference_mode():
         text_features = trainer.text_features()
     normal = [video.path for video in videos if video.normal and video.path.name.endswith("__0.npy")]
@@ -248,7 +247,7 @@ def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[M
             "data": f"{len(stems)} rendered scenes, labels of whole videos",
             "encoder data": f"{PRETRAINING.count * FRAMES_PER_SCENE} rendered frames with captions",
             "seed": SEED,
-            "selected by": f"video AUC {best:.4f} on {len(validation)} scenes of the training list",
+            "selected by": f"losses on the video labels of {len(validation)} scenes of the training list, {-best:.4f}",
         },
     )
     return config, trainer.model, text_features
