@@ -6,7 +6,7 @@ import glob
 import itertools
 import os
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,41 +16,11 @@ from dsanet_cli.errors import SourceError
 from dsanet_cli.names import shown
 
 FEATURE_SUFFIX = ".npy"
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".3g2",
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".dav",
-        ".divx",
-        ".dv",
-        ".f4v",
-        ".flv",
-        ".h264",
-        ".h265",
-        ".264",
-        ".265",
-        ".hevc",
-        ".m2ts",
-        ".m2v",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".rm",
-        ".rmvb",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-    }
-)
+_SUFFIXES = """
+.264 .265 .3g2 .3gp .asf .avi .dav .divx .dv .f4v .flv .h264 .h265 .hevc .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg
+.mts .mxf .ogv .rm .rmvb .ts .vob .webm .wmv
+"""
+VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 """What is taken from folders; a file named itself may have any suffix."""
 LIST_PREFIX = "@"
 STDIN = "-"
@@ -147,7 +117,7 @@ class _Finder:
             with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
                 self.add_list(argument, stream, path.parent)
         except FileNotFoundError:
-            self._report(argument, f"there is no list {path}; check the name")
+            self._report(argument, f"there is no list {shown(path)}; check the name")
         except OSError as error:
             self._report(argument, f"the list cannot be read ({error.strerror}); check its name and permissions")
 
@@ -217,12 +187,13 @@ class _Finder:
 
     def _walk(self, top: Path) -> Iterator[Path]:
         seen: set[tuple[int, int]] = set()
-        waiting = [top]
-        while waiting:
-            folder = waiting.pop()
+        waiting, links = [top], deque[Path]()
+        while waiting or links:
+            # Links last: a folder that can be reached both ways goes by its own name.
+            folder = waiting.pop() if waiting else links.popleft()
             try:
                 status = folder.stat()
-                if (status.st_dev, status.st_ino) in seen:  # a link to a folder that was read already
+                if (status.st_dev, status.st_ino) in seen:
                     continue
                 seen.add((status.st_dev, status.st_ino))
                 with os.scandir(folder) as scan:
@@ -235,15 +206,17 @@ class _Finder:
                 path = folder / entry.name
                 if entry.name.startswith("."):
                     continue
-                if path.is_symlink() and not path.exists():
+                if entry.is_symlink() and not os.path.exists(path):
                     if _is_known(entry.name):
                         self._report(str(path), "a link to a file that is gone; remove it or bring the file back")
                 elif entry.is_dir():
-                    folders.append(path)
+                    (links if entry.is_symlink() else folders).append(path)
                 elif entry.is_file() and _is_known(entry.name):
                     yield path
             if self._recursive:
                 waiting += reversed(folders)
+            else:
+                links.clear()
 
     def _report(self, argument: str, reason: str) -> None:
         self._problems.setdefault(argument, SourceProblem(argument, reason))

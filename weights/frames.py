@@ -50,11 +50,12 @@ class Footage:
 
 @dataclass(frozen=True)
 class CaptionedFrames:
-    """Frames (n, H, W, 3) uint8 in a memory map, with ``CAPTIONS_PER_FRAME`` captions each."""
+    """Frames (n, H, W, 3) uint8 in a memory map, scene after scene, with ``CAPTIONS_PER_FRAME`` captions each."""
 
     frames: NDArray[np.uint8]
     captions: list[list[str]]
     labels: list[str]
+    frames_per_scene: int
 
 
 def render_captioned(
@@ -78,7 +79,10 @@ def render_captioned(
         text_path.write_text(json.dumps(texts))
     texts = json.loads(text_path.read_text())
     return CaptionedFrames(
-        np.load(array_path, mmap_mode="r"), [t["captions"] for t in texts], [t["label"] for t in texts]
+        np.load(array_path, mmap_mode="r"),
+        [t["captions"] for t in texts],
+        [t["label"] for t in texts],
+        frames_per_scene,
     )
 
 

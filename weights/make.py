@@ -49,12 +49,11 @@ from dsanet_cli.weights import save_model
 SEED = 2026
 PRETRAINING = Footage(first_seed=1_000_000, count=1600, normal_share=0.4)
 FRAMES_PER_SCENE = 24
-PRETRAINING_EPOCHS = 4
-TRAINING = Footage(first_seed=2_000_000, count=320, normal_share=0.5)
+TRAINING = Footage(first_seed=2_000_000, count=280, normal_share=0.5)
 TRAINING_FRAMES_PER_SNIPPET = 2
 VALIDATION_SHARE = 0.2
 HELD_OUT_SEED = 9_000_000
-HELD_OUT_VIDEOS = 48
+HELD_OUT_VIDEOS = 32
 SAMPLED_FRAMES = 4
 FALSE_EVENTS_PER_HOUR = 3.0
 """On normal training videos; half of what is asked of videos never seen."""
@@ -171,7 +170,7 @@ def make_clip(work: Path, processes: int, console: Console) -> open_clip.CLIP:
     path = work / "clip.safetensors"
     if not path.exists():
         data = render_captioned(PRETRAINING, FRAMES_PER_SCENE, PREPROCESSING.resize, work / "captioned", processes)
-        trained = pretrain(ENCODER, data, PRETRAINING_EPOCHS, SEED, console)
+        trained = pretrain(ENCODER, data, SEED, console)
         save_file({name: tensor.half().contiguous() for name, tensor in trained.state_dict().items()}, path)
     clip = build_clip(ENCODER)
     load_exactly(clip, load_file(path), path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import open_clip
 import torch
 from frames import CAPTIONS_PER_FRAME, CaptionedFrames
-from open_clip.loss import ClipLoss
 from rich.console import Console
 from torch import Tensor
 from torch.nn import functional
@@ -17,53 +18,109 @@ from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD, build_clip
 from dsanet_cli.config import EncoderConfig
 
 BATCH = 64
-PEAK_LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.1
 WARM_UP_STEPS = 200
 LARGEST_LOGIT_SCALE = math.log(100)
 SHIFT = 12
 """Largest random displacement of a training frame, pixels."""
+EVENT_SCENES, NORMAL_SCENES, FRAMES_OF_SCENE = 6, 2, 8
+"""What a batch of whole scenes consists of; together ``BATCH`` frames."""
 
 
-def pretrain(encoder: EncoderConfig, data: CaptionedFrames, epochs: int, seed: int, console: Console) -> open_clip.CLIP:
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with its own learning-rate cycle.
+
+    Batches are ``BATCH`` frames of any scene, which teach places and light, or several frames of each of a few
+    scenes, which tell an event from the same place without it.
+    """
+
+    steps: int
+    peak_rate: float
+    by_scene: bool
+
+
+PHASES = (Phase(2400, 1e-3, by_scene=False), Phase(1200, 5e-4, by_scene=True))
+
+
+def pretrain(encoder: EncoderConfig, data: CaptionedFrames, seed: int, console: Console) -> open_clip.CLIP:
     """Train both towers from scratch with CLIP's symmetric contrastive loss.
+
+    Frames of one scene and label share their captions: each counts as a match for the others.
 
     Args:
         encoder: A custom open_clip configuration.
         data: Frames at the size the encoder takes.
-        epochs: Passes over all frames.
         seed: Of weights, order and augmentation.
         console: Where progress is printed.
     """
     torch.manual_seed(seed)
     clip = build_clip(encoder).train()
-    tokens = _tokenise(data, clip.context_length)
-    generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(_decay_groups(clip), lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98), eps=1e-6)
-    steps_per_epoch = len(data.frames) // BATCH
-    total = steps_per_epoch * epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, total))
-    loss_function = ClipLoss()
-    for epoch in range(epochs):
-        order = torch.randperm(len(data.frames), generator=generator)
-        losses = []
-        for step in range(steps_per_epoch):
-            rows = order[step * BATCH : (step + 1) * BATCH].sort().values
-            images = _augment(torch.from_numpy(data.frames[rows.numpy()]), generator)
-            texts = tokens[rows, torch.randint(CAPTIONS_PER_FRAME, (len(rows),), generator=generator)]
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                image_features, text_features, scale = clip(images, texts)
-            loss = loss_function(image_features.float(), text_features.float(), scale)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            with torch.no_grad():
-                clip.logit_scale.clamp_(0, LARGEST_LOGIT_SCALE)
-            losses.append(loss.item())
-        console.print(f"CLIP epoch {epoch + 1}/{epochs}: loss {np.mean(losses):.3f}")
+    for phase in PHASES:
+        train_phase(clip, data, phase, seed, console)
     return clip.eval().requires_grad_(False)
+
+
+def train_phase(clip: open_clip.CLIP, data: CaptionedFrames, phase: Phase, seed: int, console: Console) -> None:
+    """Run one phase on ``clip``."""
+    tokens = _tokenise(data, clip.context_length)
+    kinds = _scene_and_label(data)
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(_decay_groups(clip), lr=phase.peak_rate, betas=(0.9, 0.98), eps=1e-6)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, phase.steps))
+    batches = _scene_batches(data, generator) if phase.by_scene else _frame_batches(data, generator)
+    losses: list[float] = []
+    for step, rows in zip(range(1, phase.steps + 1), batches, strict=False):
+        images = _augment(torch.from_numpy(data.frames[rows.numpy()]), generator)
+        texts = tokens[rows, torch.randint(CAPTIONS_PER_FRAME, (len(rows),), generator=generator)]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            image_features, text_features, scale = clip(images, texts)
+        loss = _contrastive_loss(image_features.float(), text_features.float(), scale, kinds[rows])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        with torch.no_grad():
+            clip.logit_scale.clamp_(0, LARGEST_LOGIT_SCALE)
+        losses.append(loss.item())
+        if step % 200 == 0:
+            console.print(f"CLIP step {step} of {phase.steps}: loss {np.mean(losses[-200:]):.3f}")
+
+
+def _contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor, kinds: Tensor) -> Tensor:
+    """CLIP's loss where a frame may have several matching captions: equal ``kinds`` (n,) share the target."""
+    matches = (kinds[:, None] == kinds[None, :]).float()
+    targets = matches / matches.sum(dim=1, keepdim=True)
+    logits = scale * images @ texts.T  # (n, n)
+    return (functional.cross_entropy(logits, targets) + functional.cross_entropy(logits.T, targets)) / 2
+
+
+def _scene_and_label(data: CaptionedFrames) -> Tensor:
+    """A number for each frame (n,) that frames of the same scene and label share."""
+    pairs = [(row // data.frames_per_scene, label) for row, label in enumerate(data.labels)]
+    number = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
+    return torch.tensor([number[pair] for pair in pairs])
+
+
+def _frame_batches(data: CaptionedFrames, generator: torch.Generator) -> Iterator[Tensor]:
+    """Rows of any frames, each once before any comes again."""
+    while True:
+        order = torch.randperm(len(data.frames), generator=generator)
+        for rows in order.split(BATCH):
+            if len(rows) == BATCH:
+                yield rows.sort().values
+
+
+def _scene_batches(data: CaptionedFrames, generator: torch.Generator) -> Iterator[Tensor]:
+    """Rows of several frames of each of a few scenes, most of which have an event."""
+    size = data.frames_per_scene
+    eventful = torch.tensor([label != "normal" for label in data.labels]).view(-1, size).any(dim=1)
+    kinds = ((eventful.nonzero().flatten(), EVENT_SCENES), ((~eventful).nonzero().flatten(), NORMAL_SCENES))
+    while True:
+        scenes = torch.cat([s[torch.randperm(len(s), generator=generator)[:count]] for s, count in kinds])
+        frames = torch.rand(len(scenes), size, generator=generator).argsort(dim=1)[:, :FRAMES_OF_SCENE]
+        yield (scenes[:, None] * size + frames).flatten().sort().values
 
 
 def _tokenise(data: CaptionedFrames, context_length: int) -> Tensor:
