@@ -201,7 +201,7 @@ class _Finder:
             except OSError as error:
                 self._report(str(folder), f"the folder cannot be read ({error.strerror}); check its permissions")
                 continue
-            folders = []
+            folders: list[Path] = []
             for entry in entries:
                 path = folder / entry.name
                 if entry.name.startswith("."):

@@ -49,7 +49,7 @@ from dsanet_cli.weights import save_model
 SEED = 2026
 PRETRAINING = Footage(first_seed=1_000_000, count=1600, normal_share=0.4)
 FRAMES_PER_SCENE = 24
-TRAINING = Footage(first_seed=2_000_000, count=280, normal_share=0.5)
+TRAINING = Footage(first_seed=2_000_000, count=240, normal_share=0.5)
 TRAINING_FRAMES_PER_SNIPPET = 2
 VALIDATION_SHARE = 0.2
 HELD_OUT_SEED = 9_000_000
