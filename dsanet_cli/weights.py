@@ -21,7 +21,7 @@ import open_clip
 import platformdirs
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dsanet_cli.clip import build_clip, load_exactly, load_image_tower, load_pretrained
@@ -212,7 +212,8 @@ def save_model(
     try:
         draft.mkdir(parents=True)
         for file_name, tensors in files.items():
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, draft / file_name)
+            data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+            (draft / file_name).write_bytes(data)  # save_file would make it readable by its owner only
         config = dataclasses.replace(config, files={name: _sha256(draft / name) for name in files})
         text = json.dumps(to_json(config), indent=2, ensure_ascii=False) + "\n"
         (draft / CONFIG_FILE).write_text(text, encoding="utf-8")

@@ -27,6 +27,12 @@ def test_a_saved_model_loads_as_it_was(directory):
     torch.testing.assert_close(encoder.embed(images), tiny_clip().visual(images))
 
 
+def test_others_may_read_it(directory):
+    modes = {path.stat().st_mode & 0o777 for path in directory.iterdir()}
+    (directory / "plain").touch()
+    assert modes == {(directory / "plain").stat().st_mode & 0o777}
+
+
 def test_both_towers_load_for_training(directory):
     clip = load_clip(directory, read_config(directory))
     for name, tensor in tiny_clip().state_dict().items():
