@@ -9,7 +9,6 @@ import os
 import sys
 import traceback
 from enum import StrEnum
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -26,10 +25,10 @@ app = typer.Typer(
     help="Find when something abnormal happens in a video, and what it is.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # the pretty help page alone takes longer to import than all the rest
     pretty_exceptions_enable=False,
 )
-models = typer.Typer(help="List, show and import models.", no_args_is_help=True)
+models = typer.Typer(help="List, show and import models.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models, name="models")
 
 
@@ -133,6 +132,8 @@ def detect(
 
     Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
     """
+    from fractions import Fraction
+
     from dsanet_cli.batch import FORMATS, BatchSettings, run_batch
     from dsanet_cli.detect import DetectSettings
 
