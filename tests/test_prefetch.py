@@ -45,18 +45,6 @@ def test_production_runs_ahead_but_only_so_far():
     ahead.close()
 
 
-def test_production_runs_beside_the_caller():
-    def items():
-        for item in range(5):
-            time.sleep(0.06)
-            yield item
-
-    start = time.monotonic()
-    for _ in prefetch(items(), 2):
-        time.sleep(0.06)
-    assert time.monotonic() - start < 0.55  # one after the other: 0.6
-
-
 def test_an_error_comes_after_the_items_before_it():
     def items():
         yield 1
