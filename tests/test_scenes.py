@@ -18,6 +18,7 @@ try:
     import make
     from scenes import CLASSES, Scene, degrade
     from scenes.renderer import gl_context
+    from scenes.story import schedule
 
     gl_context()
 except (ImportError, AttributeError, OSError, RuntimeError) as error:  # what MuJoCo raises without EGL
@@ -72,12 +73,31 @@ def test_intervals_are_in_range(kind, seed):
     (event,) = scene.events
     assert event.class_name == kind
     assert 0 < event.start_frame < event.end_frame <= scene.frames
-    assert 3 <= (event.end_frame - event.start_frame) / scene.fps <= 20
+    stays = event.end_frame == scene.frames
+    assert 3 <= (event.end_frame - event.start_frame) / scene.fps <= (scene.duration if stays else 12)
     assert scene.label_at(event.start_frame - 1) == "normal"
     assert scene.label_at(event.start_frame) == scene.label_at(event.end_frame - 1) == kind
     if kind == "roadaccidents":
         assert scene.frames - event.end_frame <= scene.fps
     scene.close()
+
+
+def test_accidents_happen_at_any_time():
+    rng = np.random.default_rng(0)
+    starts = [schedule(rng, ("roadaccidents",), 40.0)[0][1] for _ in range(200)]
+    assert min(starts) < 5
+    assert max(starts) > 25
+    counts, _ = np.histogram(starts, 4, (1, 28))
+    assert counts.min() > 30
+
+
+def test_a_normal_scene_is_watched_as_if_an_event_were_to_come():
+    watched = set()
+    for seed in range(12):
+        scene = Scene(seed, "normal", 10)
+        watched.add(scene.watched)
+        scene.close()
+    assert watched == set(ANOMALIES)
 
 
 def test_normal_scene_has_no_events():

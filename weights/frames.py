@@ -24,6 +24,8 @@ from scenes import Scene, degrade
 
 EVENT_KINDS = ("fighting", "explosion", "roadaccidents", "arson")
 CAPTIONS_PER_FRAME = 4
+EVENT_SHARE = 0.6
+"""Of the captioned frames of a scene with an event, those inside it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class CaptionedFrames:
 def render_captioned(
     footage: Footage, frames_per_scene: int, size: tuple[int, int], folder: Path, processes: int
 ) -> CaptionedFrames:
-    """Render ``frames_per_scene`` random frames of each scene, half of them inside its events if it has any.
+    """Render ``frames_per_scene`` random frames of each scene, ``EVENT_SHARE`` of them inside its events if it has any.
 
     The frames lie in ``folder`` as one array; a finished rendering there is used again.
     """
@@ -106,7 +108,8 @@ def _captioned_scene(job: tuple[int, str, int, tuple[int, int]]) -> tuple[NDArra
     inside = [f for event in scene.events for f in range(event.start_frame, event.end_frame)]
     numbers = rng.integers(0, scene.frames, count)
     if inside:
-        numbers[: count // 2] = rng.choice(inside, count // 2)
+        within = round(EVENT_SHARE * count)
+        numbers[:within] = rng.choice(inside, within)
     frames = np.stack([_resize(degrade(scene.render(int(n)), rng), size) for n in numbers])
     texts: list[dict[str, object]] = [
         {

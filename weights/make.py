@@ -47,9 +47,9 @@ from dsanet_cli.train import LabelledFeatures, Progress, Trainer, agreement, loa
 from dsanet_cli.weights import save_model
 
 SEED = 2026
-PRETRAINING = Footage(first_seed=1_000_000, count=1600, normal_share=0.4)
-FRAMES_PER_SCENE = 24
-TRAINING = Footage(first_seed=2_000_000, count=240, normal_share=0.5)
+PRETRAINING = Footage(first_seed=1_000_000, count=2400, normal_share=0.25)
+FRAMES_PER_SCENE = 16
+TRAINING = Footage(first_seed=2_000_000, count=256, normal_share=0.5)
 TRAINING_FRAMES_PER_SNIPPET = 2
 VALIDATION_SHARE = 0.2
 HELD_OUT_SEED = 9_000_000
@@ -64,17 +64,17 @@ VISUAL = "visual."
 
 PREPROCESSING = Preprocessing(resize=(160, 224), crop=(160, 224), mean=OPENAI_MEAN, std=OPENAI_STD)
 ENCODER = EncoderConfig(
-    architecture="scenes-ViT",
+    architecture="scenes-XCiT",
     width=192,
     custom={
         "embed_dim": 192,
-        "quick_gelu": True,
-        "vision_cfg": {
+        "quick_gelu": False,
+        "vision_cfg": {  # a ViT whose convolutions make it learn from few images
             "image_size": list(PREPROCESSING.crop),
-            "patch_size": 16,
-            "width": 192,
-            "layers": 6,
-            "head_width": 64,
+            "timm_model_name": "xcit_nano_12_p16_224",
+            "timm_model_pretrained": False,
+            "timm_pool": "token",
+            "timm_proj": "linear",
         },
         "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 96, "heads": 2, "layers": 4},
     },

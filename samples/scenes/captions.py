@@ -60,6 +60,18 @@ NORMAL = (
     "everyday life",
 )
 
+PHRASES = ANOMALY | {
+    "normal": (
+        "normal",
+        "a normal scene",
+        "a normal street scene",
+        "normal activity",
+        "everyday life",
+        "nothing unusual",
+    )
+}
+"""What may be said of any frame of a class."""
+
 
 def _article(noun: str) -> str:
     return ("an " if noun[0] in "aeiou" else "a ") + noun

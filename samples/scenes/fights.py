@@ -43,7 +43,7 @@ def fight(cast: Cast, begin: float, end: float) -> np.ndarray:
     """Two to four people strike, kick and wrestle between `begin` and `end` seconds; returns where."""
     rng = cast.rng
     spot = np.array(cast.choose(cast.place.fights, cast.place.fights), float)
-    fighters = int(rng.choice([2, 2, 3, 4]))
+    fighters = int(rng.choice([2, 3, 3, 4]))
     victim_falls = rng.random() < 0.65
     down = begin + rng.uniform(0.45, 0.65) * (end - begin) if victim_falls else end + 99
     wrestle = (end + 99, 0.0)

@@ -38,7 +38,10 @@ def explosion(cast: Cast, begin: float, end: float) -> np.ndarray:
 
 
 def arson(cast: Cast, begin: float, end: float) -> np.ndarray:
-    """Someone pours or throws fuel from `begin`; it burns until `end` seconds. Returns where."""
+    """Someone pours or throws fuel from `begin`; it burns until `end` seconds. Returns where.
+
+    The event starts when the fuel catches fire.
+    """
     rng = cast.rng
     target = cast.choose(cast.place.targets, [target.at for target in cast.place.targets])
     at, stand = np.array(target.at), np.array(target.approach)
@@ -84,7 +87,7 @@ def arson(cast: Cast, begin: float, end: float) -> np.ndarray:
         )
     )
     cast.reserve(at, 2.6, begin - 2, end)
-    cast.events.append(Event("arson", int(begin * FPS), int(end * FPS)))
+    cast.events.append(Event("arson", int(lit * FPS), int(end * FPS)))
     return at
 
 

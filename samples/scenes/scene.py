@@ -16,7 +16,7 @@ from .place import REACH
 from .renderer import Renderer
 from .sprites import Sprite, glow, paint_sprites
 from .stage import STATIC, Stage
-from .story import Cast, Event, add_groups, add_traffic, add_walkers, react, schedule
+from .story import Cast, Event, add_chat, add_groups, add_traffic, add_walkers, react, schedule
 from .streets import alley, crossing, street
 from .yards import parking_lot, petrol_station, shop_plaza
 
@@ -61,6 +61,7 @@ class Scene:
         chosen = usable[rng.integers(len(usable))] if place is None else PLACES[place]
         self.place = chosen(self.stage, rng, self.weather.darkness)
         self.cast = Cast(self.stage, self.place, rng, self.frames)
+        self.watched = self.wanted[-1] if self.wanted else str(rng.choice([*INCIDENTS]))
         focus = self._tell(rng)
         self.events: tuple[Event, ...] = tuple(sorted(self.cast.events, key=lambda event: event.start_frame))
         self.camera = self._hang(rng, focus)
@@ -73,13 +74,18 @@ class Scene:
         self._prepare()
         self._set_exposure(rng)
 
-    def _tell(self, rng: np.random.Generator) -> np.ndarray | None:
-        """Cast events and then ordinary life; returns the spot of the last event."""
-        focus = None
+    def _tell(self, rng: np.random.Generator) -> np.ndarray:
+        """Cast events and then ordinary life; returns the spot of the last event, or one that might be watched."""
+        place = self.place
+        spots = {"arson": [target.at for target in place.targets], "roadaccidents": [at for *_, at in place.crash]}
+        spots = spots.get(self.watched) or place.fights
+        focus = np.array(spots[rng.integers(len(spots))], float)
         reactions = []
         for name, begin, end in schedule(rng, self.wanted, self.duration):
             focus = INCIDENTS[name](self.cast, begin, end)
             reactions.append((focus, begin, name))
+        if not self.wanted and rng.random() < (0.7 if self.watched == "fighting" else 0.2):
+            add_chat(self.cast, focus)
         add_groups(self.cast, int(rng.integers(0, 3)))
         add_traffic(self.cast, int(rng.integers(1, 4) + self.duration // 20))
         add_walkers(self.cast, int(rng.integers(5, 10) + self.duration // 6))
@@ -88,25 +94,28 @@ class Scene:
             react(self.cast, spot, begin, watch)
         return focus
 
-    def _hang(self, rng: np.random.Generator, focus: np.ndarray | None) -> Camera:
-        """Mount the camera so that the event, if any, is near the middle of the view."""
+    def _hang(self, rng: np.random.Generator, focus: np.ndarray) -> Camera:
+        """Mount the camera so that `focus` is near the middle of the view.
+
+        A normal scene is watched as if one of the events were to come, so that the view tells nothing.
+        """
         place = self.place
         aim = np.array(place.aim)
-        if focus is not None:
-            aim = aim + (focus - aim) * rng.uniform(0.75, 0.95)
-        aim = aim + rng.normal(0, 0.5, 2)
+        aim = aim + (focus - aim) * rng.uniform(0.75, 0.95) + rng.normal(0, 0.5, 2)
         azimuth, height = rng.uniform(*place.azimuth), rng.uniform(*place.height)
         distance = rng.uniform(*place.distance)
-        if "fighting" in self.wanted:
-            distance, height = rng.uniform(7.8, 10.5), min(height, rng.uniform(3.8, 5.8))
-        elif "arson" in self.wanted:
-            distance = rng.uniform(8.5, 12.0)
-        elif "explosion" in self.wanted:
+        if self.watched == "fighting":
+            distance, height = rng.uniform(4.5, 7.0), min(height, rng.uniform(2.6, 4.0))
+        elif self.watched == "arson":
+            distance = rng.uniform(8.0, 11.5)
+        elif self.watched == "explosion":
             distance += rng.uniform(1, 3)
-        level = np.sqrt(max(distance**2 - height**2, 36))
+        else:
+            distance *= 0.85
+        level = np.sqrt(max(distance**2 - height**2, 9))
         pos = np.array([aim[0] + level * np.sin(azimuth), aim[1] - level * np.cos(azimuth), height])
         pos[0] = np.clip(pos[0], -place.corridor, place.corridor)
-        target = np.array([*aim, rng.uniform(0.6, 1.4) + (1.2 if self.wanted[-1:] == ("explosion",) else 0)])
+        target = np.array([*aim, rng.uniform(0.6, 1.4) + (1.2 if self.watched == "explosion" else 0)])
         return Camera.aimed(pos, target, np.radians(rng.uniform(42, 56)), rng.normal(0, 0.015))
 
     def _lay_ground(self) -> None:

@@ -162,10 +162,11 @@ def add_groups(cast: Cast, count: int) -> None:
             if cast.person_fits(person.track):
                 cast.people.append(person)
         elif stands:
-            _add_chat(cast, np.array(stands.pop(rng.integers(len(stands))), float))
+            add_chat(cast, np.array(stands.pop(rng.integers(len(stands))), float))
 
 
-def _add_chat(cast: Cast, spot: np.ndarray) -> None:
+def add_chat(cast: Cast, spot: np.ndarray) -> None:
+    """One to three people stand at `spot`, alone or talking; they may leave before the video ends."""
     rng = cast.rng
     size = int(rng.choice([1, 2, 2, 3]))
     turn, leave = rng.uniform(0, 6.28), rng.uniform(0.4, 1.4) * cast.frames / FPS
@@ -277,7 +278,8 @@ def react(cast: Cast, where: np.ndarray, when: float, watch: bool) -> None:
 def schedule(rng: np.random.Generator, wanted: tuple[str, ...], duration: float) -> list[tuple[str, float, float]]:
     """Draw the times of the `wanted` events: (class, begin, end) in seconds, in the given order.
 
-    Wrecks and some fires stay to the end of the video, so that nothing abnormal is left unlabelled.
+    An accident may happen at any time; its wrecks and some fires stay to the end of the video, and so does
+    the event, so that nothing abnormal is left unlabelled.
     """
     if "roadaccidents" in wanted[:-1]:
         raise ValueError("a road accident must be the last event of a scene: its wrecks stay in view")
@@ -287,14 +289,12 @@ def schedule(rng: np.random.Generator, wanted: tuple[str, ...], duration: float)
     for index, name in enumerate(wanted):
         low, high = duration * index / len(wanted), duration * (index + 1) / len(wanted)
         last = index == len(wanted) - 1
-        if name == "roadaccidents":
-            spans.append((name, duration - min(rng.uniform(5, 16), 0.6 * (high - low)), duration))
+        stays = name == "roadaccidents" or (name == "arson" and last and rng.random() < 0.5)
+        if stays:
+            spans.append((name, rng.uniform(low + 1.0, high - 0.3 * (high - low)), duration))
             continue
         longest = min(7.5 if name == "explosion" else 12.0, 0.62 * (high - low))
-        lasts = rng.uniform(min(5.0 if name == "arson" else 3.5, longest), longest)
-        if name == "arson" and last and rng.random() < 0.5:
-            spans.append((name, duration - min(rng.uniform(8, 18), 0.7 * (high - low)), duration))
-            continue
+        lasts = rng.uniform(min(6.0 if name == "arson" else 3.5, longest), longest)
         begin = rng.uniform(low + 1.0, high - lasts - 1.0)
         spans.append((name, begin, begin + lasts))
     return spans
