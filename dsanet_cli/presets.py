@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from dsanet_cli.config import AnomalyClass, EncoderConfig, HeadConfig
+from dsanet_cli.config import ALL_PARTS, AnomalyClass, EncoderConfig, HeadConfig, Parts
 from dsanet_cli.errors import SourceError, UsageError
 
 PUBLISHED_ENCODER = EncoderConfig(architecture="ViT-B-16-quickgelu", width=512, pretrained="openai")
@@ -39,6 +39,7 @@ class Preset:
     epochs: int = 10
     seed: int = 234
     encoder: EncoderConfig = PUBLISHED_ENCODER
+    parts: Parts = ALL_PARTS
 
     def classes_of(self, label: str) -> tuple[str, ...]:
         """Class names of a list entry's label: codes joined by ``-``, of which ``0`` fills.

@@ -38,12 +38,13 @@ from dsanet_cli.config import (
     ModelConfig,
     Preprocessing,
 )
+from dsanet_cli.dataset import LabelledFeatures, hold_out, load_batch, one_crop_each
 from dsanet_cli.encoder import FrameEncoder, choose_device, choose_precision
 from dsanet_cli.features import load_features, read_list
 from dsanet_cli.model.head import DSANet
 from dsanet_cli.model.inference import score_snippets
 from dsanet_cli.presets import Preset
-from dsanet_cli.train import LabelledFeatures, Progress, Trainer, agreement, load_batch
+from dsanet_cli.train import Trainer, agreement
 from dsanet_cli.weights import save_model
 
 SEED = 2026
@@ -208,11 +209,8 @@ def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[M
         LabelledFeatures(row.path, tuple(names.index(name) for name in PRESET.classes_of(row.label)))
         for row in read_list(listing)
     ]
-    stems = sorted({video.path.name.split("__")[0] for video in videos})
-    np.random.default_rng(SEED).shuffle(stems)
-    kept = set(stems[: round(VALIDATION_SHARE * len(stems))])
-    training = [video for video in videos if video.path.name.split("__")[0] not in kept]
-    validation = [v for v in videos if v not in training and v.path.name.endswith("__0.npy")]
+    training, held_out = hold_out(videos, VALIDATION_SHARE, SEED)
+    validation = one_crop_each(held_out)
     device = choose_device("auto")
     trainer = Trainer(PRESET, training, clip, device)
 
@@ -221,16 +219,16 @@ def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[M
     def validate(model: DSANet, text_features: torch.Tensor) -> float:
         return agreement(model, text_features, batch, PRESET.alignment_weight)
 
-    def report(progress: Progress) -> None:
-        console.print(
-            f"head epoch {progress.epoch}/{progress.epochs}: loss {progress.losses.total.item():.3f}, "
-            f"validation {progress.figure:.4f}, best {progress.best:.4f}"
-        )
-
-    best = trainer.fit(validate, report)
+    for step in trainer.train(validate):
+        if step.figure is not None:
+            console.print(
+                f"head epoch {step.epoch}/{PRESET.epochs}: loss {step.losses.total.item():.3f}, "
+                f"validation {step.figure:.4f}, best {step.best:.4f}"
+            )
+    trainer.load_best()
     with torch.inference_mode():
         text_features = trainer.text_features()
-    normal = [video.path for video in videos if video.normal and video.path.name.endswith("__0.npy")]
+    normal = [video.path for video in one_crop_each(videos) if video.normal]
     rule = calibrate(EventRule(), [curve(p, trainer.model, text_features) for p in normal], FALSE_EVENTS_PER_HOUR)
     config = ModelConfig(
         name="scenes",
@@ -243,10 +241,10 @@ def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[M
         events=rule,
         sampled_frames=SAMPLED_FRAMES,
         training={
-            "data": f"{len(stems)} rendered scenes, labels of whole videos",
+            "data": f"{TRAINING.count} rendered scenes, labels of whole videos",
             "encoder data": f"{PRETRAINING.count * FRAMES_PER_SCENE} rendered frames with captions",
             "seed": SEED,
-            "selected by": f"losses on the video labels of {len(validation)} scenes of the training list, {-best:.4f}",
+            "selected by": f"losses on the video labels of {len(validation)} held-back scenes, {-trainer.best:.4f}",
         },
     )
     return config, trainer.model, text_features
