@@ -42,12 +42,12 @@ class Preset:
     parts: Parts = ALL_PARTS
 
     def classes_of(self, label: str) -> tuple[str, ...]:
-        """Class names of a list entry's label: codes joined by ``-``, of which ``0`` fills.
+        """Class names of a list entry's label: one of ``labels``, or several joined by ``-``, of which ``0`` fills.
 
         Raises:
             SourceError: a code the data set does not have, or none at all.
         """
-        codes = [code for code in label.split("-") if code != "0"]
+        codes = [label] if label in self.labels else [code for code in label.split("-") if code != "0"]
         if not codes or any(code not in self.labels for code in codes):
             raise SourceError(f"label {label!r}: {self.name} has {', '.join(self.labels)}")
         return tuple(dict.fromkeys(self.labels[code] for code in codes))

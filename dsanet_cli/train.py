@@ -31,7 +31,8 @@ class Step:
     """From 1."""
     number: int
     """Steps since the beginning, from 1."""
-    losses: Losses
+    losses: dict[str, float]
+    """The total and each loss, by name."""
     learning_rate: float
     normality_learning_rate: float
     figure: float | None
@@ -107,7 +108,7 @@ class Trainer:
                 self.sampler.shuffle()
             batch = self.sampler.batch(number)
             rates = self._learning_rates()
-            losses = self.step(batch)
+            values = {name: value.item() for name, value in self.step(batch).by_name().items()}
             self.steps += 1
             ends_epoch = number + 1 == self.sampler.batches_per_epoch
             figure = None
@@ -116,7 +117,7 @@ class Trainer:
             if ends_epoch:
                 self._schedule.step()
                 self.load_best()
-            yield Step(epoch + 1, self.steps, losses, *rates, figure, self.best, ends_epoch)
+            yield Step(epoch + 1, self.steps, values, *rates, figure, self.best, ends_epoch)
 
     def step(self, batch: Batch) -> Losses:
         """One step of both optimisers on one batch."""
