@@ -129,13 +129,17 @@ def _smoothed(values: Sequence[float]) -> list[float]:
 def _read_rows(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            return [
-                {name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(stream)
-            ]
+            return [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(stream)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError) as error:
         raise OutputError(f"{path}: damaged ({error}); move it away to go on without its rows") from error
+
+
+def _number(text: str) -> float | None:
+    if not text:
+        return None
+    return int(text) if text.isdecimal() else float(text)
 
 
 def _summary_writer(folder: Path, steps_done: int) -> Any:
