@@ -6,21 +6,18 @@ import dataclasses
 import os
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dsanet_cli.console import plain_console, print_error, progress_bar, unexpected
 from dsanet_cli.detect import Detection, Detector, DetectSettings
 from dsanet_cli.encoder import precision_name
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.files import atomic_write
-from dsanet_cli.names import shown
 from dsanet_cli.plot import save_plot
 from dsanet_cli.report import (
     SummaryRow,
@@ -37,7 +34,6 @@ from dsanet_cli.weights import load_model
 
 FORMATS = ("json", "csv", "png")
 SUMMARY_FILE = "summary.csv"
-DEBUG_VARIABLE = "DSANET_DEBUG"
 
 
 @dataclass(frozen=True)
@@ -107,17 +103,9 @@ class _Run:
     def __init__(self, settings: BatchSettings) -> None:
         self.settings = settings
         # With the result on stdout, every other line goes to stderr.
-        self.lines = Console(stderr=settings.output is None, highlight=False, markup=False, soft_wrap=True)
-        self.log = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, quiet=settings.quiet)
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=settings.quiet or not sys.stderr.isatty(),
-        )
+        self.lines = plain_console(stderr=settings.output is None)
+        self.log = plain_console(stderr=True, quiet=settings.quiet)
+        self.progress = progress_bar(settings.quiet)
         self.rows: list[SummaryRow] = []
         named_folder = any(Path(source).is_dir() for source in settings.sources)
         self.skip_done = named_folder if settings.skip_existing is None else settings.skip_existing
@@ -164,16 +152,11 @@ class _Run:
         except DsanetError as error:
             self.report_failure(str(source.path), error)
         except Exception as error:  # one input must never end the batch
-            hint = f"set {DEBUG_VARIABLE}=1 for details"
-            self.report_failure(
-                str(source.path), DsanetError(f"{source.path}: failed unexpectedly ({error!r}); {hint}")
-            )
+            self.report_failure(str(source.path), unexpected(source.path, error))
 
     def report_failure(self, name: str, error: DsanetError) -> None:
         """Print one line and remember the failure for the summary."""
-        if os.environ.get(DEBUG_VARIABLE):
-            traceback.print_exception(error)
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"error: {shown(str(error))}")
+        print_error(error)
         self.rows.append(SummaryRow.failed(name, str(error)))
 
     def print_table(self) -> None:

@@ -26,6 +26,12 @@ class ScoreCurve:
     scores: NDArray[np.float32]
 
 
+def score_curve(scores: NDArray[np.float32], seconds: float) -> ScoreCurve:
+    """The curve of snippets that follow each other and last ``seconds`` each; scores (N,) in 0..1."""
+    borders = np.arange(len(scores) + 1, dtype=np.float64) * seconds
+    return ScoreCurve(borders[:-1], borders[1:], scores)
+
+
 def calibrate(rule: EventRule, normal: Sequence[ScoreCurve], false_events_per_hour: float) -> EventRule:
     """The lowest threshold that keeps false events on ``normal`` videos within the given rate.
 

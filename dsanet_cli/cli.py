@@ -14,11 +14,22 @@ from typing import Annotated
 
 import typer
 
-from dsanet_cli import __version__
+from dsanet_cli import __version__, cli_training
+from dsanet_cli.cli_options import (
+    ALL_FAILED,
+    SOME_FAILED,
+    USAGE,
+    BatchSize,
+    Device,
+    EncoderPrecision,
+    EncoderWeights,
+    Preset,
+    Recursive,
+    Verbose,
+)
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.names import shown
 
-ALL_FAILED, USAGE, SOME_FAILED = 1, 2, 3
 STDOUT = "-"
 
 app = typer.Typer(
@@ -38,13 +49,6 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     png = "png"
-
-
-class Preset(StrEnum):
-    """Data sets with published checkpoints."""
-
-    ucf_crime = "ucf-crime"
-    xd_violence = "xd-violence"
 
 
 def main() -> None:
@@ -85,7 +89,7 @@ def detect(
             help="Videos, feature files (.npy), folders, quoted globs, @list.txt, or - for a list on stdin.",
         ),
     ],
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders with all they hold.")] = False,
+    recursive: Recursive = False,
     output: Annotated[
         str, typer.Option("--output", "-o", help="Folder for results; - writes one result to stdout.")
     ] = "dsanet-results",
@@ -111,12 +115,10 @@ def detect(
         int | None,
         typer.Option(min=1, max=16, help="Frames encoded of each 16, evenly spread. (default: the model's)"),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Of the encoder: auto, fp32, bf16 or fp16.")] = "auto",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Frames encoded at once. (default: by device)")] = None,
-    encoder_weights: Annotated[
-        Path | None, typer.Option(help="CLIP checkpoint, where open_clip cannot download it.")
-    ] = None,
+    device: Device = "auto",
+    precision: EncoderPrecision = "auto",
+    batch_size: BatchSize = None,
+    encoder_weights: EncoderWeights = None,
     fps: Annotated[float, typer.Option(min=0.001, help="Frames per second behind a feature file.")] = 30,
     skip_existing: Annotated[
         bool | None,
@@ -126,7 +128,7 @@ def detect(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only events and errors.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also time spent per video.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Find abnormal events in videos: JSON and CSV timelines, a plot each, and a line per event.
 
@@ -163,6 +165,11 @@ def detect(
     )
     if outcome.failed:
         raise typer.Exit(SOME_FAILED if outcome.done else ALL_FAILED)
+
+
+app.command()(cli_training.extract)
+app.command()(cli_training.train)
+app.command("eval")(cli_training.evaluate)
 
 
 @models.command("list")

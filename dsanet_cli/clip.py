@@ -6,16 +6,21 @@ to random weights, are errors here.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import logging
 import pickle
 import urllib.error
 import urllib.request
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from open_clip.factory import load_checkpoint
+from open_clip.convert import convert_state_dict
+from open_clip.factory import load_checkpoint, load_state_dict
 from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
 from safetensors import SafetensorError
 from torch import nn
@@ -26,7 +31,21 @@ from dsanet_cli.errors import ModelError
 OPENAI_MEAN: tuple[float, float, float] = open_clip.OPENAI_DATASET_MEAN
 OPENAI_STD: tuple[float, float, float] = open_clip.OPENAI_DATASET_STD
 CONNECT_SECONDS = 5.0
+CHECKPOINT_ERRORS = (
+    RuntimeError,
+    LookupError,
+    AttributeError,
+    ValueError,
+    EOFError,
+    OSError,
+    StopIteration,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
+"""What reading a file that is no checkpoint raises."""
 HUB_FILE_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+SMALLEST_TEXT_TOWER = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
+"""Where only the image tower is wanted; open_clip builds no model without a text tower."""
 
 logging.getLogger("open_clip").setLevel(logging.ERROR)
 
@@ -103,16 +122,67 @@ def load_pretrained(encoder: EncoderConfig, weights: Path | None = None) -> open
     _check_activation(encoder)
     clip = build_clip(encoder)
     path = weights or _pretrained_file(encoder)
-    try:
+    with _readable(path, encoder):
         load_checkpoint(clip, str(path), strict=True, weights_only=True)
+    return clip.requires_grad_(False).eval()
+
+
+def load_pretrained_tower(encoder: EncoderConfig, weights: Path | None = None) -> nn.Module:
+    """The image tower of ``encoder`` with published weights, in float32 on the CPU.
+
+    The text tower is neither built nor read, so this takes architectures whose text tower ``build_clip`` cannot.
+
+    Args:
+        encoder: An open_clip architecture, and its tag unless ``weights`` are given.
+        weights: A checkpoint file for that architecture, instead of the tag's.
+
+    Raises:
+        ModelError: see ``load_pretrained``.
+    """
+    _check_activation(encoder)
+    config = architecture_config(encoder)
+    path = weights or _pretrained_file(encoder)
+    vision = config["vision_cfg"] | {"output_tokens": False}  # which are for a captioning decoder only
+    image_only = {"embed_dim": config["embed_dim"], "quick_gelu": config.get("quick_gelu", False)}
+    clip = build_clip(
+        dataclasses.replace(encoder, custom={**image_only, "vision_cfg": vision, "text_cfg": SMALLEST_TEXT_TOWER})
+    )
+    with _readable(path, encoder):
+        state = convert_state_dict(clip, load_state_dict(str(path), weights_only=True))
+        prefix = "visual."
+        clip.visual.load_state_dict(
+            {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+        )
+    tower: nn.Module = clip.visual
+    return tower.requires_grad_(False).eval()
+
+
+@contextlib.contextmanager
+def _readable(path: Path, encoder: EncoderConfig) -> Iterator[None]:
+    """Say what is wrong with the checkpoint ``path`` where reading it into ``encoder`` fails."""
+    if _is_program(path):
+        raise ModelError(
+            f"{path}: a TorchScript program and not opened; bring the weights that open_clip publishes for "
+            f"{encoder.architecture}, as a safetensors file"
+        )
+    try:
+        yield
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such encoder weights") from error
-    except (RuntimeError, KeyError, ValueError, EOFError, OSError, pickle.UnpicklingError, SafetensorError) as error:
+    except CHECKPOINT_ERRORS as error:
         raise ModelError(
             f"{path}: not a checkpoint of {encoder.architecture} ({_first_line(error)}); "
             "bring the weights that open_clip publishes for it"
         ) from error
-    return clip.requires_grad_(False).eval()
+
+
+def _is_program(path: Path) -> bool:
+    """Whether ``path`` holds code besides tensors, as the files that OpenAI published do."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _check_activation(encoder: EncoderConfig) -> None:

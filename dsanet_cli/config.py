@@ -69,6 +69,21 @@ class HeadConfig:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """The paper's contributions, each of which can be left out of training to see what it brings."""
+
+    sg_nm: bool = True
+    """Self-guided normality modelling: the gather and consistency losses."""
+    dcsa: bool = True
+    """Decoupled contrastive semantic alignment: the event and background losses."""
+    text_adapter: bool = True
+    """Trained class text features, instead of CLIP's own."""
+
+
+ALL_PARTS = Parts()
+
+
+@dataclass(frozen=True)
 class EventRule:
     """How a score curve becomes events; scores in 0..1, times in seconds.
 

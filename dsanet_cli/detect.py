@@ -237,6 +237,18 @@ def encode_snippets(
         batch_size: Frames encoded at once; a snippet is never split, so a batch can be a few frames larger.
         crop: Which of the ten crops.
     """
+    for snippet, features in encode_frames(snippets, encoder, batch_size, crop):
+        middle = snippet.frames[len(snippet.frames) // 2].copy()  # lets go of the other frames
+        yield EncodedSnippet(snippet.start, snippet.end, features.mean(axis=0), middle)
+
+
+def encode_frames(
+    snippets: Iterable[Snippet], encoder: FrameEncoder, batch_size: int, crop: int = 0
+) -> Iterator[tuple[Snippet, FloatArray]]:
+    """Encode the frames of snippets in batches: each snippet with the features (k, D) of its k frames.
+
+    Takes what ``encode_snippets`` takes.
+    """
     waiting: list[Snippet] = []
     frames = 0
     for snippet in snippets:
@@ -249,11 +261,7 @@ def encode_snippets(
         yield from _encode_batch(waiting, encoder, crop)
 
 
-def _encode_batch(snippets: list[Snippet], encoder: FrameEncoder, crop: int) -> Iterator[EncodedSnippet]:
+def _encode_batch(snippets: list[Snippet], encoder: FrameEncoder, crop: int) -> Iterator[tuple[Snippet, FloatArray]]:
     features = encoder.encode(np.concatenate([snippet.frames for snippet in snippets]), crop)
-    counts = [len(snippet.frames) for snippet in snippets]
-    borders = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    means = np.add.reduceat(features, borders, axis=0) / np.array(counts, dtype=np.float32)[:, None]
-    for snippet, mean in zip(snippets, means, strict=True):
-        middle = snippet.frames[len(snippet.frames) // 2].copy()  # lets go of the other frames
-        yield EncodedSnippet(snippet.start, snippet.end, mean, middle)
+    borders = np.cumsum([len(snippet.frames) for snippet in snippets])[:-1]
+    return zip(snippets, np.split(features, borders), strict=True)

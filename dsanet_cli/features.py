@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from dsanet_cli.errors import FeatureError, SourceError
 
 LIST_HEADER = ["path", "label"]
+_NAMED_MISSING = 5
+"""Missing files that an error names."""
 
 FloatArray = NDArray[np.float32]
 
@@ -24,8 +28,13 @@ class ListedFeature:
     label: str
 
 
-def read_list(path: Path) -> list[ListedFeature]:
+def read_list(path: Path, root: Path | None = None) -> list[ListedFeature]:
     """Read a list CSV (header ``path,label``; relative paths are relative to the list).
+
+    Args:
+        path: The list.
+        root: Where the files lie on this machine, for lists that hold other machines' paths: each is found by
+            the longest tail of its path that exists below ``root``.
 
     Raises:
         SourceError: the list is missing, is not such a CSV, or has no rows.
@@ -41,10 +50,38 @@ def read_list(path: Path) -> list[ListedFeature]:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(LIST_HEADER):
             raise SourceError(f"{path}: line {number} has {len(row)} columns instead of {len(LIST_HEADER)}")
-        listed.append(ListedFeature(path.parent / row[0], row[1].strip()))
+        file = path.parent / row[0] if root is None else find_by_tail(row[0], root)
+        listed.append(ListedFeature(file, row[1].strip()))
     if not listed:
         raise SourceError(f"{path}: lists no feature files")
     return listed
+
+
+def find_by_tail(path: str, root: Path) -> Path:
+    """The file below ``root`` with the longest tail of ``path``; where none exists, the path it would have."""
+    parts = [part for part in re.split(r"[/\\]", path) if part]
+    candidates = [root.joinpath(*parts[start:]) for start in range(len(parts))]
+    return next((candidate for candidate in candidates if candidate.is_file()), root / path.lstrip("/\\"))
+
+
+def require_files(
+    listed: Sequence[ListedFeature], where: Path, skip_missing: bool = False
+) -> tuple[list[ListedFeature], list[Path]]:
+    """The rows of the list ``where`` whose files exist, and the files that do not.
+
+    Raises:
+        SourceError: all files are missing, or some are and ``skip_missing`` does not allow it.
+    """
+    missing = [row.path for row in listed if not row.path.is_file()]
+    if missing and (not skip_missing or len(missing) == len(listed)):
+        named = ", ".join(map(str, missing[:_NAMED_MISSING]))
+        more = f" and {len(missing) - _NAMED_MISSING} more" if len(missing) > _NAMED_MISSING else ""
+        raise SourceError(
+            f"{where}: {len(missing)} of {len(listed)} feature files are missing: {named}{more}; name the folder "
+            "that holds them with --root, or pass --skip-missing to go on without them"
+        )
+    gone = set(missing)
+    return [row for row in listed if row.path not in gone], missing
 
 
 def load_features(path: Path, width: int) -> FloatArray:

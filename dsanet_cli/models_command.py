@@ -10,17 +10,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD, build_clip, load_exactly
-from dsanet_cli.config import EncoderConfig, EventRule, ModelConfig, Preprocessing
+from dsanet_cli.clip import build_clip, load_exactly
+from dsanet_cli.config import EncoderConfig, EventRule, ModelConfig
 from dsanet_cli.errors import DsanetError, ModelError
 from dsanet_cli.model.head import DSANet
 from dsanet_cli.model.published import PUBLISHED_CLIP, split_published
 from dsanet_cli.model.text_adapter import tokenise
+from dsanet_cli.preprocessing import PUBLISHED_PREPROCESSING
 from dsanet_cli.presets import PRESETS, Preset
 from dsanet_cli.weights import check_free, find_model, list_models, read_config, save_model, user_models_folder
-
-PUBLISHED_PREPROCESSING = Preprocessing(resize=(256, 340), crop=(224, 224), mean=OPENAI_MEAN, std=OPENAI_STD)
-"""Of the published feature sets (protocol: features)."""
 
 
 def print_models() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from dsanet_cli.config import AnomalyClass, EncoderConfig, HeadConfig
+from dsanet_cli.config import ALL_PARTS, AnomalyClass, EncoderConfig, HeadConfig, Parts
 from dsanet_cli.errors import SourceError, UsageError
 
 PUBLISHED_ENCODER = EncoderConfig(architecture="ViT-B-16-quickgelu", width=512, pretrained="openai")
@@ -39,14 +39,15 @@ class Preset:
     epochs: int = 10
     seed: int = 234
     encoder: EncoderConfig = PUBLISHED_ENCODER
+    parts: Parts = ALL_PARTS
 
     def classes_of(self, label: str) -> tuple[str, ...]:
-        """Class names of a list entry's label: codes joined by ``-``, of which ``0`` fills.
+        """Class names of a list entry's label: one of ``labels``, or several joined by ``-``, of which ``0`` fills.
 
         Raises:
             SourceError: a code the data set does not have, or none at all.
         """
-        codes = [code for code in label.split("-") if code != "0"]
+        codes = [label] if label in self.labels else [code for code in label.split("-") if code != "0"]
         if not codes or any(code not in self.labels for code in codes):
             raise SourceError(f"label {label!r}: {self.name} has {', '.join(self.labels)}")
         return tuple(dict.fromkeys(self.labels[code] for code in codes))

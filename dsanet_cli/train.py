@@ -3,121 +3,60 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-import numpy as np
 import open_clip
 import torch
 from torch import Tensor
 
-from dsanet_cli.errors import SourceError
-from dsanet_cli.features import fit_length, load_features
+from dsanet_cli.dataset import Batch, LabelledFeatures, Sampler
 from dsanet_cli.model.head import DSANet
 from dsanet_cli.model.losses import Losses, alignment_loss, all_losses, classification_loss
-from dsanet_cli.model.text_adapter import Prompts, tokenise
+from dsanet_cli.model.text_adapter import Prompts, plain_text_features, tokenise
 from dsanet_cli.optim import StableAdamW, epoch_cosine, warm_cosine
 from dsanet_cli.presets import Preset
 
-NORMAL_CLASS = 0
+Validate = Callable[[DSANet, Tensor], float]
+"""Given the model and its class text features E, the figure to maximise."""
 
 
 @dataclass(frozen=True)
-class LabelledFeatures:
-    """A feature file and the classes (indices; 0 is normal) that its video shows somewhere."""
-
-    path: Path
-    classes: tuple[int, ...]
-
-    @property
-    def normal(self) -> bool:
-        """Whether nothing abnormal happens in the video."""
-        return self.classes == (NORMAL_CLASS,)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Features (B, T, D), valid snippets (B,) and multi-hot labels (B, C)."""
-
-    features: Tensor
-    lengths: Tensor
-    labels: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        return Batch(self.features.to(device), self.lengths.to(device), self.labels.to(device))
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where training stands after a validation: epoch from 1, losses of the last step, the figure reached."""
+class Step:
+    """What one step of training did."""
 
     epoch: int
-    epochs: int
-    losses: Losses
-    figure: float
+    """From 1."""
+    number: int
+    """Steps since the beginning, from 1."""
+    losses: dict[str, float]
+    """The total and each loss, by name."""
+    learning_rate: float
+    normality_learning_rate: float
+    figure: float | None
+    """Where the step ended with a validation."""
     best: float
-
-
-class Sampler:
-    """Draws batches: normal and anomalous videos in equal parts, or any, as the preset says.
-
-    Every epoch shuffles anew and ends with the smaller of the two kinds; incomplete batches are dropped.
-
-    Raises:
-        SourceError: too few videos of a kind for a batch.
-    """
-
-    def __init__(self, videos: Sequence[LabelledFeatures], preset: Preset, generator: torch.Generator) -> None:
-        self._videos = videos
-        self._preset = preset
-        self._generator = generator
-        normal = [i for i, video in enumerate(videos) if video.normal]
-        anomalous = [i for i, video in enumerate(videos) if not video.normal]
-        half = preset.batch_size // 2
-        self._kinds = [(list(range(len(videos))), preset.batch_size)]
-        if preset.balanced_batches:
-            self._kinds = [(normal, half), (anomalous, half)]
-        self.batches_per_epoch = min(len(indices) // size for indices, size in self._kinds)
-        if self.batches_per_epoch == 0:
-            raise SourceError(
-                f"{len(normal)} normal and {len(anomalous)} anomalous videos are too few for a batch of "
-                f"{' + '.join(str(size) for _, size in self._kinds)}; add videos or choose smaller batches"
-            )
-
-    def epoch(self) -> Iterator[Batch]:
-        """One epoch of batches."""
-        orders = [
-            [indices[i] for i in torch.randperm(len(indices), generator=self._generator)] for indices, _ in self._kinds
-        ]
-        for number in range(self.batches_per_epoch):
-            chosen = []
-            for order, (_, size) in zip(orders, self._kinds, strict=True):
-                chosen += order[number * size : (number + 1) * size]
-            yield load_batch([self._videos[i] for i in chosen], self._preset)
-
-
-def load_batch(videos: Sequence[LabelledFeatures], preset: Preset) -> Batch:
-    """Read the features of ``videos`` and bring them to the head's window.
-
-    Raises:
-        FeatureError: a file that is missing or does not fit.
-    """
-    window, width = preset.head.window, preset.head.width
-    fitted = [fit_length(load_features(video.path, width), window) for video in videos]
-    labels = torch.zeros(len(videos), len(preset.classes))
-    for row, video in enumerate(videos):
-        labels[row, list(video.classes)] = 1.0
-    return Batch(
-        torch.from_numpy(np.stack([features for features, _ in fitted])),
-        torch.tensor([length for _, length in fitted]),
-        labels,
-    )
+    """Highest figure so far."""
+    ends_epoch: bool
 
 
 class Trainer:
-    """The head in training: its parameters, both optimisers and both schedules."""
+    """The head in training: its parameters, both optimisers, both schedules and the best weights so far.
+
+    Between two steps its state is whole: saved and loaded again, training goes on to the same weights.
+
+    Args:
+        preset: What to train and how.
+        videos: To train on.
+        clip: Both towers; frozen.
+        device: Where to train.
+        dtype: Of the head's matrix products; the normality model and the losses stay in float32.
+
+    Raises:
+        SourceError: too few videos for a batch.
+    """
 
     def __init__(
         self,
@@ -125,10 +64,12 @@ class Trainer:
         videos: Sequence[LabelledFeatures],
         clip: open_clip.CLIP,
         device: torch.device,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         torch.manual_seed(preset.seed)
         self.preset = preset
         self.device = device
+        self.dtype = dtype
         self.sampler = Sampler(videos, preset, torch.Generator().manual_seed(preset.seed))
         self.model = DSANet(preset.head).to(device)
         self.clip = clip.to(device).requires_grad_(False).eval()
@@ -141,16 +82,51 @@ class Trainer:
         self._normality_schedule = warm_cosine(
             self._normality_optimiser, preset.epochs * self.sampler.batches_per_epoch
         )
+        self.steps = 0
+        self.best = -math.inf
+        self._best_state = copy.deepcopy(self.model.state_dict())
+
+    @property
+    def total_steps(self) -> int:
+        """Of the whole training."""
+        return self.preset.epochs * self.sampler.batches_per_epoch
 
     def text_features(self) -> Tensor:
         """Class text features E (C, D) of the weights as they are."""
-        return self.model.text_features(self.clip, self.prompts)
+        if self.preset.parts.text_adapter:
+            return self.model.text_features(self.clip, self.prompts)
+        return plain_text_features(self.clip, self.prompts)
+
+    def train(self, validate: Validate) -> Iterator[Step]:
+        """Train from where training stands to the end of the last epoch.
+
+        Every epoch ends with the weights that validated best so far, as the released code has it.
+        """
+        while self.steps < self.total_steps:
+            epoch, number = divmod(self.steps, self.sampler.batches_per_epoch)
+            if number == 0 and self.steps:
+                self.sampler.shuffle()
+            batch = self.sampler.batch(number)
+            rates = self._learning_rates()
+            values = {name: value.item() for name, value in self.step(batch).by_name().items()}
+            self.steps += 1
+            ends_epoch = number + 1 == self.sampler.batches_per_epoch
+            figure = None
+            if ends_epoch or self._validation_due(number + 1, len(batch.labels)):
+                figure = self._validate(validate)
+            if ends_epoch:
+                self._schedule.step()
+                self.load_best()
+            yield Step(epoch + 1, self.steps, values, *rates, figure, self.best, ends_epoch)
 
     def step(self, batch: Batch) -> Losses:
         """One step of both optimisers on one batch."""
         batch = batch.to(self.device)
-        output = self.model(batch.features, batch.lengths, self.text_features())
-        losses = all_losses(output, batch.labels, batch.lengths, self.preset.alignment_weight)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            output = self.model(batch.features, batch.lengths, self.text_features())
+        losses = all_losses(
+            output.float(), batch.labels, batch.lengths, self.preset.alignment_weight, self.preset.parts
+        )
         self._optimiser.zero_grad(set_to_none=True)
         self._normality_optimiser.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
@@ -159,42 +135,55 @@ class Trainer:
         self._normality_schedule.step()
         return losses
 
-    def fit(self, validate: Callable[[DSANet, Tensor], float], report: Callable[[Progress], None]) -> float:
-        """Train for the preset's epochs and end with the weights that validated best.
+    def load_best(self) -> None:
+        """Return to the weights that validated best."""
+        self.model.load_state_dict(self._best_state)
 
-        Args:
-            validate: Given the model and its class text features, the figure to maximise.
-            report: Called after every validation.
+    def state_dict(self) -> dict[str, Any]:
+        """All that training depends on, as tensors and plain types."""
+        return {
+            "steps": self.steps,
+            "best": self.best,
+            "model": self.model.state_dict(),
+            "best_model": self._best_state,
+            "optimiser": self._optimiser.state_dict(),
+            "normality_optimiser": self._normality_optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "normality_schedule": self._normality_schedule.state_dict(),
+            "sampler": self.sampler.epoch_state,
+            "random": torch.get_rng_state(),
+            "device_random": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
 
-        Returns:
-            The best figure.
-        """
-        best, best_state = -np.inf, copy.deepcopy(self.model.state_dict())
-        for epoch in range(1, self.preset.epochs + 1):
-            seen = 0
-            for number, batch in enumerate(self.sampler.epoch(), start=1):
-                losses = self.step(batch)
-                seen += len(batch.labels)
-                last = number == self.sampler.batches_per_epoch
-                if last or self._validation_due(seen, len(batch.labels)):
-                    figure = self._validate(validate)
-                    if figure > best:
-                        best, best_state = figure, copy.deepcopy(self.model.state_dict())
-                    report(Progress(epoch, self.preset.epochs, losses, figure, best))
-            self._schedule.step()
-            self.model.load_state_dict(best_state)
-        return float(best)
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to where ``state_dict`` was taken."""
+        self.steps, self.best = state["steps"], state["best"]
+        self.model.load_state_dict(state["model"])
+        self._best_state = state["best_model"]
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._normality_optimiser.load_state_dict(state["normality_optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._normality_schedule.load_state_dict(state["normality_schedule"])
+        self.sampler.return_to(state["sampler"].cpu())
+        torch.set_rng_state(state["random"].cpu())
+        if state["device_random"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["device_random"].cpu(), self.device)
 
-    def _validation_due(self, seen: int, step: int) -> bool:
-        """Whether a validation's worth of samples have passed with the last ``step`` ones; never for None."""
+    def _learning_rates(self) -> tuple[float, float]:
+        return self._optimiser.param_groups[0]["lr"], self._normality_optimiser.param_groups[0]["lr"]
+
+    def _validation_due(self, batches: int, batch_size: int) -> bool:
+        """Whether a validation's worth of samples ended with the last of an epoch's ``batches`` so far."""
         every = self.preset.samples_per_validation
-        return every is not None and seen // every > (seen - step) // every
+        return every is not None and batches * batch_size // every > (batches - 1) * batch_size // every
 
-    def _validate(self, validate: Callable[[DSANet, Tensor], float]) -> float:
+    def _validate(self, validate: Validate) -> float:
         self.model.eval()
         with torch.inference_mode():
             figure = validate(self.model, self.text_features())
         self.model.train()
+        if figure > self.best:
+            self.best, self._best_state = figure, copy.deepcopy(self.model.state_dict())
         return figure
 
 

@@ -22,9 +22,9 @@ import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
-from dsanet_cli.clip import build_clip, load_exactly, load_image_tower, load_pretrained
+from dsanet_cli.clip import build_clip, load_exactly, load_image_tower, load_pretrained_tower
 from dsanet_cli.config import ModelConfig, from_json, to_json
 from dsanet_cli.encoder import FrameEncoder
 from dsanet_cli.errors import ModelError, OutputError
@@ -63,15 +63,24 @@ class Model:
         Raises:
             ModelError: the weights are missing or do not fit.
         """
+        return FrameEncoder(self.image_tower(weights), self.config.preprocessing, device, dtype)
+
+    def image_tower(self, weights: Path | None = None) -> nn.Module:
+        """The CLIP image tower this model was trained on, in float32 on the CPU.
+
+        Args:
+            weights: A checkpoint file to use where the encoder comes from open_clip by name.
+
+        Raises:
+            ModelError: the weights are missing or do not fit.
+        """
         encoder = self.config.encoder
         if encoder.pretrained is not None:
-            tower = load_pretrained(encoder, weights).visual
-        elif weights is not None:
+            return load_pretrained_tower(encoder, weights)
+        if weights is not None:
             raise ModelError(f"{self.directory}: the model brings its own encoder; drop --encoder-weights")
-        else:
-            path = self.directory / IMAGE_FILE
-            tower = load_image_tower(encoder, _read_tensors(path, self.config), path)
-        return FrameEncoder(tower, self.config.preprocessing, device, dtype)
+        path = self.directory / IMAGE_FILE
+        return load_image_tower(encoder, _read_tensors(path, self.config), path)
 
 
 def models_folders() -> tuple[Path, ...]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 from filling import filled_state_dict
@@ -11,7 +13,7 @@ from safetensors.torch import save_file
 from tiny import ENCODER, tiny_clip
 
 from dsanet_cli import clip as clip_module
-from dsanet_cli.clip import build_clip, load_image_tower, load_pretrained
+from dsanet_cli.clip import build_clip, load_image_tower, load_pretrained, load_pretrained_tower
 from dsanet_cli.config import EncoderConfig
 from dsanet_cli.errors import ModelError
 
@@ -91,3 +93,51 @@ def test_a_weight_file_that_is_none(tmp_path, content):
 def test_a_weight_file_that_is_missing(tmp_path):
     with pytest.raises(ModelError, match="no such encoder weights"):
         load_pretrained(VIT, tmp_path / "weights.pt")
+
+
+TINY_TEXT = {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}
+TINY_VISION = {"image_size": 32, "patch_size": 16, "width": 32, "layers": 1, "head_width": 16}
+CAPTIONS = {"embed_cls": True, "output_tokens": True}
+LATENTS = {"attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (open_clip.CLIP, {"vision_cfg": TINY_VISION, "text_cfg": TINY_TEXT}),
+        (open_clip.CustomTextCLIP, {"vision_cfg": TINY_VISION, "text_cfg": TINY_TEXT}),
+        (
+            open_clip.CoCa,
+            {
+                "vision_cfg": TINY_VISION | LATENTS,
+                "text_cfg": TINY_TEXT | CAPTIONS,
+                "multimodal_cfg": TINY_TEXT | {"mlp_ratio": 4},
+            },
+        ),
+    ],
+)
+def test_the_image_tower_of_any_kind_of_clip(tmp_path, kind, config):
+    torch.manual_seed(0)
+    clip = kind(embed_dim=16, **config).eval()
+    save_file(clip.state_dict(), tmp_path / "weights.safetensors")
+    extra = {"custom_text": True} if kind is not open_clip.CLIP else {}
+    encoder = EncoderConfig("small", 16, custom={"embed_dim": 16, **config, **extra})
+    tower = load_pretrained_tower(encoder, tmp_path / "weights.safetensors")
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(tower(images), clip.encode_image(images, normalize=False))
+
+
+@pytest.mark.parametrize("state", [{}, {"proj": torch.zeros(1)}])
+def test_a_weight_file_without_an_image_tower(tmp_path, state):
+    save_file(state, tmp_path / "weights.safetensors")
+    with pytest.raises(ModelError, match=r"weights\.safetensors: not a checkpoint of tiny"):
+        load_pretrained_tower(ENCODER, tmp_path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("load", [load_pretrained, load_pretrained_tower])
+def test_a_program_is_not_opened(tmp_path, load):
+    with zipfile.ZipFile(tmp_path / "ViT-B-16.pt", "w") as archive:
+        archive.writestr("ViT-B-16/code/__torch__.py", "class Visual(Module): pass")
+    with pytest.raises(ModelError, match=r"ViT-B-16\.pt: a TorchScript program and not opened; bring .* safetensors"):
+        load(ENCODER, tmp_path / "ViT-B-16.pt")

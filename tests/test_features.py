@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dsanet_cli.errors import FeatureError, SourceError
-from dsanet_cli.features import ListedFeature, fit_length, load_features, read_list
+from dsanet_cli.features import ListedFeature, fit_length, load_features, read_list, require_files
 
 REFERENCE = np.load(Path(__file__).parent / "reference" / "train_resampling.npz")
 
@@ -83,3 +83,48 @@ def test_a_list_that_is_none(tmp_path, text, message):
 def test_a_missing_list(tmp_path):
     with pytest.raises(SourceError, match="cannot be read"):
         read_list(tmp_path / "list.csv")
+
+
+def write_list(path, *rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("path,label\n" + "".join(f"{row},Normal\n" for row in rows))
+    return path
+
+
+def touch(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+@pytest.mark.parametrize(
+    "written", ["/home/ann/data/UCF/Abuse/Abuse001__0.npy", "D:\\data\\UCF\\Abuse\\Abuse001__0.npy"]
+)
+def test_paths_of_another_machine_are_found_by_their_tail(tmp_path, written):
+    root = tmp_path / "here"
+    touch(root / "Abuse001__0.npy")
+    nearer = touch(root / "Abuse" / "Abuse001__0.npy")
+    (row,) = read_list(write_list(tmp_path / "list.csv", written), root)
+    assert row.path == nearer
+
+
+def test_a_path_without_a_file_stays_below_the_root(tmp_path):
+    (row,) = read_list(write_list(tmp_path / "list.csv", "/home/ann/gone__0.npy"), tmp_path / "here")
+    assert row.path == tmp_path / "here" / "home/ann/gone__0.npy"
+
+
+def test_missing_files_are_counted_and_named(tmp_path):
+    touch(tmp_path / "a__0.npy")
+    names = [f"{n}__0.npy" for n in range(7)]
+    path = write_list(tmp_path / "list.csv", "a__0.npy", *names)
+    with pytest.raises(SourceError, match=r"7 of 8 feature files are missing: .*0__0.npy, .* and 2 more; .*--root"):
+        require_files(read_list(path), path)
+    found, missing = require_files(read_list(path), path, skip_missing=True)
+    assert [row.path.name for row in found] == ["a__0.npy"]
+    assert [file.name for file in missing] == names
+
+
+def test_a_list_of_missing_files_only_is_an_error(tmp_path):
+    path = write_list(tmp_path / "list.csv", "a__0.npy")
+    with pytest.raises(SourceError, match="1 of 1 feature files are missing"):
+        require_files(read_list(path), path, skip_missing=True)

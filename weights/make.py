@@ -27,7 +27,7 @@ from pretrain import pretrain
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from dsanet_cli.calibrate import ScoreCurve, calibrate
+from dsanet_cli.calibrate import ScoreCurve, calibrate, score_curve
 from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD, build_clip, load_exactly
 from dsanet_cli.config import (
     FRAMES_PER_SNIPPET,
@@ -38,12 +38,14 @@ from dsanet_cli.config import (
     ModelConfig,
     Preprocessing,
 )
+from dsanet_cli.dataset import LabelledFeatures, one_crop_each
 from dsanet_cli.encoder import FrameEncoder, choose_device, choose_precision
 from dsanet_cli.features import load_features, read_list
 from dsanet_cli.model.head import DSANet
 from dsanet_cli.model.inference import score_snippets
 from dsanet_cli.presets import Preset
-from dsanet_cli.train import LabelledFeatures, Progress, Trainer, agreement, load_batch
+from dsanet_cli.selection import Selection, on_training_list
+from dsanet_cli.train import Trainer
 from dsanet_cli.weights import save_model
 
 SEED = 2026
@@ -51,7 +53,6 @@ PRETRAINING = Footage(first_seed=1_000_000, count=2400, normal_share=0.25)
 FRAMES_PER_SCENE = 16
 TRAINING = Footage(first_seed=2_000_000, count=256, normal_share=0.5)
 TRAINING_FRAMES_PER_SNIPPET = 2
-VALIDATION_SHARE = 0.2
 HELD_OUT_SEED = 9_000_000
 HELD_OUT_VIDEOS = 32
 SAMPLED_FRAMES = 4
@@ -201,36 +202,40 @@ def extract_training(folder: Path, clip: open_clip.CLIP, processes: int) -> Path
     return listing
 
 
-def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[ModelConfig, DSANet, torch.Tensor]:
-    """Train on four fifths of the videos, choose weights by the rest, calibrate on the normal ones."""
+def listed_videos(listing: Path) -> list[LabelledFeatures]:
+    """The feature files of the training list with their classes."""
     names = [c.name for c in CLASSES]
-    videos = [
+    return [
         LabelledFeatures(row.path, tuple(names.index(name) for name in PRESET.classes_of(row.label)))
         for row in read_list(listing)
     ]
-    stems = sorted({video.path.name.split("__")[0] for video in videos})
-    np.random.default_rng(SEED).shuffle(stems)
-    kept = set(stems[: round(VALIDATION_SHARE * len(stems))])
-    training = [video for video in videos if video.path.name.split("__")[0] not in kept]
-    validation = [v for v in videos if v not in training and v.path.name.endswith("__0.npy")]
+
+
+def fit_head(
+    preset: Preset, videos: list[LabelledFeatures], clip: open_clip.CLIP, console: Console
+) -> tuple[Trainer, Selection]:
+    """Train on four fifths of the videos and end with the weights that agree best with the labels of the rest."""
     device = choose_device("auto")
-    trainer = Trainer(PRESET, training, clip, device)
+    selection = on_training_list(videos, preset, device)
+    trainer = Trainer(preset, selection.training, clip, device)
+    for step in trainer.train(selection.validate):
+        if step.figure is not None:
+            console.print(
+                f"head epoch {step.epoch}/{preset.epochs}: loss {step.losses['total']:.3f}, "
+                f"validation {step.figure:.4f}, best {step.best:.4f}"
+            )
+    trainer.load_best()
+    trainer.model.eval()
+    return trainer, selection
 
-    batch = load_batch(validation, PRESET).to(device)
 
-    def validate(model: DSANet, text_features: torch.Tensor) -> float:
-        return agreement(model, text_features, batch, PRESET.alignment_weight)
-
-    def report(progress: Progress) -> None:
-        console.print(
-            f"head epoch {progress.epoch}/{progress.epochs}: loss {progress.losses.total.item():.3f}, "
-            f"validation {progress.figure:.4f}, best {progress.best:.4f}"
-        )
-
-    best = trainer.fit(validate, report)
+def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[ModelConfig, DSANet, torch.Tensor]:
+    """Train the head and calibrate its threshold on the normal videos."""
+    videos = listed_videos(listing)
+    trainer, selection = fit_head(PRESET, videos, clip, console)
     with torch.inference_mode():
         text_features = trainer.text_features()
-    normal = [video.path for video in videos if video.normal and video.path.name.endswith("__0.npy")]
+    normal = [video.path for video in one_crop_each(videos) if video.normal]
     rule = calibrate(EventRule(), [curve(p, trainer.model, text_features) for p in normal], FALSE_EVENTS_PER_HOUR)
     config = ModelConfig(
         name="scenes",
@@ -243,10 +248,10 @@ def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[M
         events=rule,
         sampled_frames=SAMPLED_FRAMES,
         training={
-            "data": f"{len(stems)} rendered scenes, labels of whole videos",
+            "data": f"{TRAINING.count} rendered scenes, labels of whole videos",
             "encoder data": f"{PRETRAINING.count * FRAMES_PER_SCENE} rendered frames with captions",
             "seed": SEED,
-            "selected by": f"losses on the video labels of {len(validation)} scenes of the training list, {-best:.4f}",
+            "selected by": f"{selection.figure_name}, {trainer.best:.4f}",
         },
     )
     return config, trainer.model, text_features
@@ -256,8 +261,7 @@ def curve(path: Path, model: DSANet, text_features: torch.Tensor) -> ScoreCurve:
     """The score curve of one feature file."""
     features = torch.from_numpy(load_features(path, ENCODER.width))
     scores = score_snippets(model.head, features, text_features, PRESET.temperature).scores.numpy()
-    starts = np.arange(len(scores)) * FRAMES_PER_SNIPPET / RATE
-    return ScoreCurve(starts, starts + FRAMES_PER_SNIPPET / RATE, scores)
+    return score_curve(scores, FRAMES_PER_SNIPPET / RATE)
 
 
 def render_held_out(folder: Path) -> Path:

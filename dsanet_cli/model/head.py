@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from dsanet_cli.config import HeadConfig
@@ -53,6 +55,10 @@ class TrainingOutput:
     """E (C, D)."""
     gather_loss: Tensor
     """0 dimensions."""
+
+    def float(self) -> TrainingOutput:
+        """The same in float32, for the losses."""
+        return TrainingOutput(*(getattr(self, f.name).float() for f in dataclasses.fields(self)))
 
 
 class CoarseScore(nn.Module):
@@ -116,7 +122,9 @@ class DSANet(nn.Module):
         output: HeadOutput = self.head(features, lengths, text_features)
         scores = output.logits1.sigmoid()  # (B, T)
         logits3, logits4 = decoupled_logits(output.visual, scores, text_features)
-        reconstruction, gather = self.normality(output.visual, scores)
+        # In reduced precision the cosine attention over few prototypes loses its small differences.
+        with torch.autocast(features.device.type, enabled=False):
+            reconstruction, gather = self.normality(output.visual.float(), scores.float())
         return TrainingOutput(
             logits1=output.logits1,
             logits2=output.logits2,

@@ -6,6 +6,7 @@ autocast, in float32.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dsanet_cli.config import ALL_PARTS, Parts
 from dsanet_cli.model.head import TrainingOutput
 from dsanet_cli.model.layers import valid_snippets
 
@@ -35,22 +37,27 @@ class Losses:
     consistency: Tensor
     gather: Tensor
     alignment_weight: float
+    parts: Parts = ALL_PARTS
 
     @property
     def total(self) -> Tensor:
-        """Their sum, the alignment loss weighted: what is minimised."""
-        return (
-            self.classification
-            + self.alignment_weight * self.alignment
-            + self.text_separation
-            + self.event
-            + self.background
-            + self.consistency
-            + self.gather
-        )
+        """What is minimised: their sum, the alignment loss weighted, without those of parts left out."""
+        total = self.classification + self.alignment_weight * self.alignment + self.text_separation
+        if self.parts.dcsa:
+            total = total + self.event + self.background
+        if self.parts.sg_nm:
+            total = total + self.consistency + self.gather
+        return total
+
+    def by_name(self) -> dict[str, Tensor]:
+        """The total and each loss."""
+        single = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.type == "Tensor"}
+        return {"total": self.total, **single}
 
 
-def all_losses(output: TrainingOutput, labels: Tensor, lengths: Tensor, alignment_weight: float) -> Losses:
+def all_losses(
+    output: TrainingOutput, labels: Tensor, lengths: Tensor, alignment_weight: float, parts: Parts = ALL_PARTS
+) -> Losses:
     """The seven losses of one batch.
 
     Args:
@@ -58,6 +65,7 @@ def all_losses(output: TrainingOutput, labels: Tensor, lengths: Tensor, alignmen
         labels: y (B, C), float 0 or 1, at least one class each.
         lengths: (B,), each from 1 to T.
         alignment_weight: of the alignment loss in the total (1.1 for UCF-Crime, 5 for XD-Violence).
+        parts: whose losses count in the total.
     """
     scores = output.logits1.sigmoid()
     return Losses(
@@ -69,6 +77,7 @@ def all_losses(output: TrainingOutput, labels: Tensor, lengths: Tensor, alignmen
         consistency=consistency_loss(scores, output.visual, output.reconstruction, lengths),
         gather=output.gather_loss,
         alignment_weight=alignment_weight,
+        parts=parts,
     )
 
 

@@ -36,6 +36,10 @@ class Prompts:
     """(P,) int64, the class of each prompt."""
     class_count: int
 
+    def tokens_padded(self, context_length: int) -> Tensor:
+        """Tokens (P, ``context_length``), as CLIP's own text encoder wants them."""
+        return F.pad(self.tokens, (0, context_length - self.tokens.shape[1]))
+
     def to(self, device: torch.device | str) -> Prompts:
         """The same prompts on another device."""
         return Prompts(self.tokens.to(device), self.classes.to(device), self.class_count)
@@ -124,6 +128,13 @@ class TextAdapter(nn.Module):
         adapters, blocks = len(self.layers) - 1, len(clip.transformer.resblocks)
         if adapters > blocks:
             raise ModelError(f"the encoder's text tower has {blocks} layers, {adapters} are to be adapted")
+
+
+def plain_text_features(clip: CLIP, prompts: Prompts) -> Tensor:
+    """Class features E (C, D) of CLIP as it is, without adapters: mean over a class's prompts, L2-normalised."""
+    with torch.no_grad():
+        prompt_features = clip.encode_text(prompts.tokens_padded(clip.context_length))  # (P, D)
+        return F.normalize(_class_means(prompt_features, prompts), dim=-1)
 
 
 def _adapter(width_in: int, width_out: int) -> nn.Linear:

@@ -1,0 +1,47 @@
+"""What a run over many inputs prints besides its results: log lines, errors, a progress bar; all on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dsanet_cli.errors import DsanetError
+from dsanet_cli.names import shown
+
+DEBUG_VARIABLE = "DSANET_DEBUG"
+
+
+def plain_console(stderr: bool = False, quiet: bool = False) -> Console:
+    """A console that prints lines as they are, neither coloured nor wrapped."""
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True, quiet=quiet)
+
+
+def progress_bar(quiet: bool) -> Progress:
+    """A bar over inputs that vanishes at the end; none where nobody watches."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),
+    )
+
+
+def print_error(error: DsanetError) -> None:
+    """Print one line, and before it where the error came from if ``DSANET_DEBUG`` is set."""
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    plain_console(stderr=True).print(f"error: {shown(str(error))}")
+
+
+def unexpected(path: object, error: Exception) -> DsanetError:
+    """An error that is the program's fault, as one of the input ``path``, so that it does not end the run."""
+    wrapped = DsanetError(f"{path}: failed unexpectedly ({error!r}); set {DEBUG_VARIABLE}=1 for details")
+    wrapped.__cause__ = error
+    return wrapped
