@@ -155,8 +155,8 @@ class _Run:
             crops=settings.crops,
             storage=settings.storage,
             precision=precision_name(dtype),
-            model=None if chosen.model is None else str(chosen.model.directory),
-            weights=None if chosen.weights is None else str(chosen.weights),
+            model=None if chosen.model is None else os.path.abspath(chosen.model.directory),
+            weights=None if chosen.weights is None else os.path.abspath(chosen.weights),
             snippet_frames=chosen.snippet_frames,
         )
         claim_folder(settings.output, extraction, [source.relative for source in sources], settings.overwrite)

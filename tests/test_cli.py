@@ -17,6 +17,7 @@ from media import write_audio, write_video
 from tiny import WIDTH, save_tiny_model
 
 from dsanet_cli.config import EncoderConfig
+from dsanet_cli.groundtruth import read_annotations
 from dsanet_cli.report import read_timeline
 
 DSANET = Path(sys.executable).with_name("dsanet")
@@ -274,10 +275,16 @@ def test_the_built_in_model_on_the_samples(tmp_path):
     assert result.returncode == 0, result.stderr
     rows = {Path(row["path"]).stem: row for row in read_csv(tmp_path / "out" / "summary.csv")}
     assert rows.keys() == {Path(row["path"]).stem for row in read_csv(ROOT / "samples" / "list.csv")}
-    assert rows["Normal001"]["label"] == "normal"
-    timeline = read_timeline(tmp_path / "out" / "Arson001.json")
-    (event,) = timeline.events
-    assert event.label == "arson"
-    assert event.start < 600 / 25
-    assert event.end > 249 / 25
-    assert (tmp_path / "out" / "Arson001.png").read_bytes().startswith(b"\x89PNG")
+    assert {name: row["label"] for name, row in rows.items()} == {
+        "Arson001": "arson",
+        "Explosion001": "explosion",
+        "Fighting001": "fighting",
+        "Fighting002": "fighting",
+        "Normal001": "normal",
+        "RoadAccidents001": "roadaccidents",
+    }
+    for truth in read_annotations(ROOT / "samples" / "groundtruth.txt"):
+        events = read_timeline(tmp_path / "out" / f"{truth.name}.json").events
+        for segment in truth.segments:
+            assert any(event.start < segment.end / 25 and event.end > segment.start / 25 for event in events)
+        assert (tmp_path / "out" / f"{truth.name}.png").read_bytes().startswith(b"\x89PNG")

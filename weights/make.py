@@ -51,11 +51,11 @@ from dsanet_cli.weights import save_model
 SEED = 2026
 PRETRAINING = Footage(first_seed=1_000_000, count=2400, normal_share=0.25)
 FRAMES_PER_SCENE = 16
-TRAINING = Footage(first_seed=2_000_000, count=256, normal_share=0.5)
+TRAINING = Footage(first_seed=2_000_000, count=200, normal_share=0.5)
 TRAINING_FRAMES_PER_SNIPPET = 2
 HELD_OUT_SEED = 9_000_000
 HELD_OUT_VIDEOS = 32
-SAMPLED_FRAMES = 4
+SAMPLED_FRAMES = 1
 FALSE_EVENTS_PER_HOUR = 3.0
 """On normal training videos; half of what is asked of videos never seen."""
 RATE = 25
@@ -103,8 +103,8 @@ PRESET = Preset(
         width=ENCODER.width,
         text_width=96,
         window=96,
-        temporal_layers=2,
-        attention_window=8,
+        temporal_layers=1,
+        attention_window=4,
         adapted_layers=3,
         adapter_weight=0.1,
     ),
@@ -115,7 +115,7 @@ PRESET = Preset(
     balanced_batches=True,
     samples_per_validation=None,
     selection_metric="auc",
-    epochs=12,
+    epochs=20,
     seed=SEED,
     encoder=ENCODER,
 )
