@@ -5,11 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dsanet_cli.config import EventRule
+from dsanet_cli.features import load_features
+from dsanet_cli.model.head import DSANetHead
+from dsanet_cli.model.inference import score_snippets
 from dsanet_cli.timeline import find_events
 
 THRESHOLDS = np.round(np.arange(0.30, 0.991, 0.01), 2)
@@ -26,8 +32,16 @@ class ScoreCurve:
     scores: NDArray[np.float32]
 
 
-def score_curve(scores: NDArray[np.float32], seconds: float) -> ScoreCurve:
-    """The curve of snippets that follow each other and last ``seconds`` each; scores (N,) in 0..1."""
+def feature_curve(
+    path: Path, head: DSANetHead, text_features: Tensor, temperature: float, seconds: float
+) -> ScoreCurve:
+    """The curve of a feature file whose snippets last ``seconds`` each; the rest as for ``score_snippets``.
+
+    Raises:
+        FeatureError: the file does not fit the head.
+    """
+    features = torch.from_numpy(load_features(path, head.config.width))
+    scores = score_snippets(head, features, text_features, temperature).scores.numpy()
     borders = np.arange(len(scores) + 1, dtype=np.float64) * seconds
     return ScoreCurve(borders[:-1], borders[1:], scores)
 

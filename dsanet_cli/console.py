@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -38,6 +40,12 @@ def print_error(error: DsanetError) -> None:
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
     plain_console(stderr=True).print(f"error: {shown(str(error))}")
+
+
+def print_missing(files: Iterable[Path]) -> None:
+    """Name each file of a list that is not there and is left out; also where only errors are wanted."""
+    for path in files:
+        plain_console(stderr=True).print(f"missing, left out: {shown(str(path))}")
 
 
 def unexpected(path: object, error: Exception) -> DsanetError:

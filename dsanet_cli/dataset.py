@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dsanet_cli.errors import SourceError
-from dsanet_cli.features import fit_length, load_features
+from dsanet_cli.features import ListedFeature, fit_length, load_features
 from dsanet_cli.presets import Preset
 
 NORMAL_CLASS = 0
@@ -48,6 +48,18 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         return Batch(self.features.to(device), self.lengths.to(device), self.labels.to(device))
+
+
+def label_features(listed: Sequence[ListedFeature], preset: Preset) -> list[LabelledFeatures]:
+    """Rows of a list with their labels as the preset's classes.
+
+    Raises:
+        SourceError: a label that the preset does not have.
+    """
+    names = [c.name for c in preset.classes]
+    return [
+        LabelledFeatures(row.path, tuple(names.index(name) for name in preset.classes_of(row.label))) for row in listed
+    ]
 
 
 class Sampler:

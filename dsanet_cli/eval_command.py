@@ -10,7 +10,7 @@ from typing import IO
 
 from rich.console import Console
 
-from dsanet_cli.console import plain_console, progress_bar
+from dsanet_cli.console import plain_console, print_missing, progress_bar
 from dsanet_cli.curves import ScoreCurves, save_curves
 from dsanet_cli.encoder import choose_device
 from dsanet_cli.errors import SourceError
@@ -28,7 +28,6 @@ from dsanet_cli.evaluate import (
 from dsanet_cli.features import read_list, require_files
 from dsanet_cli.files import atomic_write
 from dsanet_cli.metrics import frame_curves
-from dsanet_cli.names import shown
 from dsanet_cli.weights import load_model
 
 METRICS_FILE = "metrics.json"
@@ -87,8 +86,7 @@ def run_eval(settings: EvalSettings) -> EvalOutcome:
             f"{files.frames}: has the videos of a whole list one after the other, so that none can be left out "
             f"({len(missing)} feature files are missing, such as {missing[0]}); bring them, or give an annotation file"
         )
-    for path in missing:
-        plain_console(stderr=True).print(f"missing, left out: {shown(path)}")
+    print_missing(missing)
     log.print(f"model {model.config.name} on {device}, {len(rows)} videos")
 
     videos = load_videos(rows, model.config.head.width)

@@ -17,7 +17,7 @@ from dsanet_cli.model.head import DSANet
 from dsanet_cli.model.published import PUBLISHED_CLIP, split_published
 from dsanet_cli.model.text_adapter import tokenise
 from dsanet_cli.preprocessing import PUBLISHED_PREPROCESSING
-from dsanet_cli.presets import PRESETS, Preset
+from dsanet_cli.presets import PRESETS, PUBLISHED_SAMPLED_FRAMES, Preset
 from dsanet_cli.weights import check_free, find_model, list_models, read_config, save_model, user_models_folder
 
 
@@ -107,7 +107,7 @@ def published_config(name: str, preset_name: str, preset: Preset, encoder: Encod
         head=preset.head,
         temperature=preset.temperature,
         events=EventRule(),
-        sampled_frames=4,
+        sampled_frames=PUBLISHED_SAMPLED_FRAMES,
         training={"data": preset_name, "by": "the authors"},
     )
 

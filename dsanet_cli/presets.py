@@ -13,6 +13,9 @@ from dsanet_cli.errors import SourceError, UsageError
 PUBLISHED_ENCODER = EncoderConfig(architecture="ViT-B-16-quickgelu", width=512, pretrained="openai")
 """OpenAI's CLIP ViT-B/16; open_clip's plain ``ViT-B-16`` has another activation and other features."""
 
+PUBLISHED_SAMPLED_FRAMES = 4
+"""Frames per snippet that ``detect`` encodes by default with a model of published features, means of all 16."""
+
 
 @dataclass(frozen=True)
 class Preset:

@@ -13,22 +13,18 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
-from dsanet_cli.calibrate import ScoreCurve, calibrate, score_curve
+from dsanet_cli.calibrate import calibrate, feature_curve
 from dsanet_cli.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from dsanet_cli.config import FRAMES_PER_SNIPPET, EventRule, ModelConfig, Parts
-from dsanet_cli.console import plain_console
-from dsanet_cli.dataset import LabelledFeatures, one_crop_each
+from dsanet_cli.console import plain_console, print_missing, progress_bar
+from dsanet_cli.dataset import LabelledFeatures, label_features, one_crop_each
 from dsanet_cli.detect import DEFAULT_FEATURE_FPS
 from dsanet_cli.encoder import choose_device
 from dsanet_cli.encoder_choice import EncoderChoice
 from dsanet_cli.errors import OutputError, UsageError
 from dsanet_cli.evaluate import TruthFiles
-from dsanet_cli.features import ListedFeature, load_features, read_list, require_files
-from dsanet_cli.model.head import DSANet
-from dsanet_cli.model.inference import score_snippets
+from dsanet_cli.features import ListedFeature, read_list, require_files
 from dsanet_cli.own_classes import check_width, classes_of_labels, own_preset, read_classes
 from dsanet_cli.presets import PRESETS, Preset
 from dsanet_cli.selection import Selection, on_test_list, on_training_list
@@ -100,9 +96,14 @@ def run_training(settings: TrainSettings) -> TrainOutcome:
     listed, missing = _present(settings.train_list, settings, log)
     encoder = training_encoder(settings.encoder, listed[0].path.parent)
     preset = _preset(settings, listed, encoder)
-    videos = [_labelled(row, preset) for row in listed]
+    videos = label_features(listed, preset)
     device = choose_device(settings.device)
-    selection = _select(settings, preset, videos, device, log)
+    if settings.truth is not None and settings.test_list is not None and settings.select_on_test:
+        tested, untested = _present(settings.test_list, settings, log)
+        missing += untested
+        selection = on_test_list(videos, preset, tested, settings.truth)
+    else:
+        selection = on_training_list(videos, preset, device)
     preset = _sized(preset, settings, selection.training)
     trainer = Trainer(preset, selection.training, encoder.clip, device, settings.precision)
     facts = _facts(settings, preset, selection)
@@ -114,9 +115,8 @@ def run_training(settings: TrainSettings) -> TrainOutcome:
         f"{trainer.sampler.batches_per_epoch} steps, on {trainer.device}; {selection.remark}"
     )
     finished = _train(trainer, selection, settings, facts, log)
-    trainer.load_best()
-    trainer.model.eval()
-    config = _save_best(settings.output / BEST, trainer, encoder, selection, one_crop_each(videos))
+    if trainer.best > -math.inf:
+        config = _save_best(settings.output / BEST, trainer, encoder, selection, one_crop_each(videos))
     if finished:
         log.print(
             f"best {selection.figure_name} {trainer.best:.4f}, event threshold {config.events.threshold}; "
@@ -134,8 +134,6 @@ def _check(settings: TrainSettings) -> None:
         raise UsageError("--test and --gt go together; give both or none")
     if settings.select_on_test and settings.test_list is None:
         raise UsageError("--select-on test needs --test and --gt")
-    if unknown := sorted(set(settings.without) - {f.name for f in dataclasses.fields(Parts)}):
-        raise UsageError(f"--without {', '.join(unknown)}: not a part")
     checkpoint = settings.output / LAST / CHECKPOINT_FILE
     if settings.resume and not checkpoint.is_file():
         raise UsageError(f"{checkpoint}: nothing to resume; drop --resume to begin")
@@ -146,8 +144,7 @@ def _check(settings: TrainSettings) -> None:
 def _present(path: Path, settings: TrainSettings, log: Console) -> tuple[list[ListedFeature], int]:
     """The rows of a list whose files exist, and how many do not; these are named."""
     found, missing = require_files(read_list(path, settings.root), path, settings.skip_missing)
-    for file in missing:
-        log.print(f"missing: {file}")
+    print_missing(missing)
     if missing:
         log.print(f"{path}: {len(missing)} feature files are missing, going on with {len(found)}")
     return found, len(missing)
@@ -190,20 +187,6 @@ def _sized(preset: Preset, settings: TrainSettings, training: Sequence[LabelledF
     return preset
 
 
-def _labelled(row: ListedFeature, preset: Preset) -> LabelledFeatures:
-    names = [c.name for c in preset.classes]
-    return LabelledFeatures(row.path, tuple(names.index(name) for name in preset.classes_of(row.label)))
-
-
-def _select(
-    settings: TrainSettings, preset: Preset, videos: list[LabelledFeatures], device: torch.device, log: Console
-) -> Selection:
-    if settings.test_list is None or settings.truth is None or not settings.select_on_test:
-        return on_training_list(videos, preset, device)
-    tested, _ = _present(settings.test_list, settings, log)
-    return on_test_list(videos, preset, tested, settings.truth)
-
-
 def _facts(settings: TrainSettings, preset: Preset, selection: Selection) -> dict[str, str]:
     """What a resumed training must have in common with the interrupted one, by the name an error gives it."""
     files = "\n".join(f"{video.path.name} {video.classes}" for video in selection.training)
@@ -228,7 +211,7 @@ def _train(
     """Train to the end or to the first Ctrl-C; whether it was the end."""
     training_log = TrainingLog(settings.output, selection.figure_name, trainer.steps, settings.tensorboard)
     checkpoint = settings.output / LAST / CHECKPOINT_FILE
-    with _interruptible() as interrupted, _progress(settings.quiet) as progress:
+    with _interruptible() as interrupted, progress_bar(settings.quiet) as progress:
         task = progress.add_task("", total=trainer.total_steps, completed=trainer.steps)
         for step in trainer.train(selection.validate):
             training_log.add(step)
@@ -267,19 +250,6 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _progress(quiet: bool) -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-
-
 def _save_best(
     directory: Path,
     trainer: Trainer,
@@ -288,10 +258,15 @@ def _save_best(
     videos: Sequence[LabelledFeatures],
 ) -> ModelConfig:
     preset = trainer.preset
+    trainer.load_best()
+    trainer.model.eval()
     with torch.inference_mode():
         text_features = trainer.text_features()
     normal = [video for video in videos if video.normal]
-    curves = [_curve(video.path, trainer.model, text_features, preset) for video in normal]
+    seconds = float(FRAMES_PER_SNIPPET / DEFAULT_FEATURE_FPS)  # the files do not tell
+    curves = [
+        feature_curve(video.path, trainer.model.head, text_features, preset.temperature, seconds) for video in normal
+    ]
     rule = calibrate(EventRule(), curves, FALSE_EVENTS_PER_HOUR) if curves else EventRule()
     image_tower, text_tower = encoder.towers()
     left_out = [f.name for f in dataclasses.fields(Parts) if not getattr(preset.parts, f.name)]
@@ -319,10 +294,3 @@ def _save_best(
     )
     head = trainer.model.head.state_dict()
     return save_model(directory, config, head, text_features, image_tower, text_tower, overwrite=True)
-
-
-def _curve(path: Path, model: DSANet, text_features: Tensor, preset: Preset) -> ScoreCurve:
-    """Scores of a feature file; it does not tell the video's frame rate, so the usual one is assumed."""
-    features = torch.from_numpy(load_features(path, preset.head.width))
-    scores = score_snippets(model.head, features, text_features, preset.temperature).scores.numpy()
-    return score_curve(scores, float(FRAMES_PER_SNIPPET / DEFAULT_FEATURE_FPS))

@@ -13,11 +13,10 @@ from dsanet_cli.clip import load_pretrained
 from dsanet_cli.config import EncoderConfig, Preprocessing
 from dsanet_cli.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.errors import ModelError
+from dsanet_cli.presets import PUBLISHED_SAMPLED_FRAMES
 from dsanet_cli.sidecar import Extraction, read_extraction, tower_sha256
 from dsanet_cli.weights import TensorDict, load_clip
 
-SAMPLED_FRAMES = 4
-"""Frames per snippet that a model trained on published features encodes by default."""
 VISUAL = "visual."
 """Prefix of the image tower in open_clip's state dict."""
 
@@ -65,20 +64,20 @@ def training_encoder(choice: EncoderChoice, features: Path) -> TrainingEncoder:
     if chosen.weights is not None:  # the model must not depend on that file
         config = dataclasses.replace(config, pretrained=None)
     if made is None:
-        return TrainingEncoder(config, chosen.preprocessing, SAMPLED_FRAMES, clip)
+        return TrainingEncoder(config, chosen.preprocessing, PUBLISHED_SAMPLED_FRAMES, clip)
     if tower_sha256(clip.visual) != made.weights_sha256:
         raise ModelError(
             f"{features}: features were extracted with other weights than these of {config.architecture} "
             f"({made.model or made.weights or made.encoder.pretrained} at that time); name that encoder with --model, "
             "or --encoder and --tag or --encoder-weights, or extract the features again"
         )
-    return TrainingEncoder(config, made.preprocessing, min(made.sampled_frames, SAMPLED_FRAMES), clip)
+    return TrainingEncoder(config, made.preprocessing, min(made.sampled_frames, PUBLISHED_SAMPLED_FRAMES), clip)
 
 
 def _choice_of(made: Extraction, weights: Path | None) -> EncoderChoice:
-    if made.model is not None:
-        return EncoderChoice(model=made.model, weights=weights)
     file = weights or (Path(made.weights) if made.weights else None)
+    if made.model is not None:
+        return EncoderChoice(model=made.model, weights=file)
     return EncoderChoice(architecture=made.encoder.architecture, tag=made.encoder.pretrained, weights=file)
 
 

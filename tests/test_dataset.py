@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 from tiny import CLASSES, HEAD, WIDTH
 from toy_features import write_toy_features
 
-from dsanet_cli.dataset import LabelledFeatures, Sampler, hold_out, load_batch, one_crop_each
+from dsanet_cli.dataset import LabelledFeatures, Sampler, hold_out, label_features, load_batch, one_crop_each
 from dsanet_cli.errors import SourceError
+from dsanet_cli.features import ListedFeature
 from dsanet_cli.presets import UCF_CRIME
 
 PRESET = dataclasses.replace(UCF_CRIME, classes=CLASSES, head=HEAD, batch_size=8)
@@ -73,6 +75,14 @@ def test_batches_pad_and_shorten_to_the_window(videos):
     assert int(batch.lengths.max()) == HEAD.window
     short = int(batch.lengths.argmin())
     assert not batch.features[short, batch.lengths[short] :].any()
+
+
+def test_labels_of_a_list_become_classes():
+    rows = [ListedFeature(Path("a.npy"), "RoadAccidents"), ListedFeature(Path("b.npy"), "Normal")]
+    assert label_features(rows, UCF_CRIME) == [
+        LabelledFeatures(Path("a.npy"), (8,)),
+        LabelledFeatures(Path("b.npy"), (0,)),
+    ]
 
 
 def test_several_classes_in_one_video(videos):

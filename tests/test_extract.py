@@ -9,13 +9,11 @@ import pytest
 import torch
 from media import damage, read_number, write_video
 from test_cli import run
-from tiny import WIDTH, save_tiny_model, tiny_clip, tiny_config
+from tiny import MARGINS, WIDTH, tiny_clip, tiny_config
 from typer.testing import CliRunner
 
 from dsanet_cli import extract as extract_module
 from dsanet_cli.cli import app
-from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD
-from dsanet_cli.config import Preprocessing
 from dsanet_cli.detect import Detector, DetectSettings, encode_snippets
 from dsanet_cli.encoder import FrameEncoder
 from dsanet_cli.encoder_choice import EncoderChoice
@@ -26,16 +24,12 @@ from dsanet_cli.sidecar import SIDECAR_FILE, read_extraction, tower_sha256
 from dsanet_cli.video import open_video
 from dsanet_cli.weights import load_model
 
-MARGINS = Preprocessing((40, 60), (32, 48), OPENAI_MEAN, OPENAI_STD)
 TEN = tuple(range(10))
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    """A model that cuts its crops out of larger frames, as the published preprocessing does."""
-    directory = tmp_path_factory.mktemp("margins") / "tiny"
-    save_tiny_model(directory, preprocessing=MARGINS)
-    return directory
+@pytest.fixture
+def model(margins_model):
+    return margins_model
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
@@ -147,6 +148,18 @@ def test_ctrl_c_leaves_what_resume_needs(command, straight, tmp_path):
     assert (tmp_path / "broken" / "log.csv").read_text() == (straight / "log.csv").read_text()
 
 
+def test_a_training_stopped_before_any_validation_leaves_no_model(settings, tmp_path, monkeypatch, capsys):
+    @contextlib.contextmanager
+    def at_once():
+        yield lambda: True
+
+    monkeypatch.setattr(train_command, "_interruptible", at_once)
+    assert not run_training(settings()).finished
+    assert "stopped after step 1 of 3; go on with --resume" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "best").exists()
+    assert (tmp_path / "out" / "last" / "checkpoint.pt").exists()
+
+
 def test_a_killed_training_goes_on_from_its_last_epoch(command, straight, tmp_path):
     with subprocess.Popen([DSANET, *command, "killed"], cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
         while not (tmp_path / "killed" / "last" / "checkpoint.pt").exists():
@@ -228,11 +241,12 @@ def test_missing_files_are_named(settings, features, tmp_path, capsys):
     listing.write_text((features / "train.csv").read_text() + "/home/ann/gone__0.npy,fighting\n")
     with pytest.raises(SourceError, match=r"1 of 33 feature files are missing: /home/ann/gone__0.npy"):
         run_training(settings(train_list=listing))
-    outcome = run_training(settings(train_list=listing, skip_missing=True))
+    outcome = run_training(settings(train_list=listing, skip_missing=True, quiet=True))
     assert outcome == TrainOutcome(finished=True, missing=1)
-    printed = capsys.readouterr().err
-    assert "missing: /home/ann/gone__0.npy" in printed
-    assert "1 feature files are missing, going on with 32" in printed
+    assert capsys.readouterr().err == "missing, left out: /home/ann/gone__0.npy\n"
+    tested = {"test_list": listing, "truth": TruthFiles(annotations=features / "gt.txt"), "select_on_test": True}
+    assert run_training(settings("other", skip_missing=True, **tested)).missing == 1
+    assert "1 feature files are missing, going on with 32" in capsys.readouterr().err
 
 
 def test_lists_of_another_machine(settings, features, tmp_path):

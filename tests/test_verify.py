@@ -5,19 +5,16 @@ import pytest
 import torch
 from media import write_video
 from test_cli import run
-from tiny import WIDTH, save_tiny_model, tiny_clip
+from tiny import MARGINS, WIDTH, tiny_clip
 from typer.testing import CliRunner
 
 from dsanet_cli.cli import app
-from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD
-from dsanet_cli.config import Preprocessing
 from dsanet_cli.encoder import FrameEncoder
 from dsanet_cli.encoder_choice import EncoderChoice
 from dsanet_cli.errors import FeatureError, UsageError, VideoError
 from dsanet_cli.verify import VerifySettings, cosine, run_verify
 from dsanet_cli.video import open_video
 
-MARGINS = Preprocessing((40, 60), (32, 48), OPENAI_MEAN, OPENAI_STD)
 POOLED = {
     "mean of all frames": lambda features: features.mean(axis=0),
     "first frame": lambda features: features[0],
@@ -25,11 +22,9 @@ POOLED = {
 }
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("margins") / "tiny"
-    save_tiny_model(directory, preprocessing=MARGINS)
-    return directory
+@pytest.fixture
+def model(margins_model):
+    return margins_model
 
 
 @pytest.fixture

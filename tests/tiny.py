@@ -13,6 +13,8 @@ from dsanet_cli.model.text_adapter import tokenise
 from dsanet_cli.weights import save_model
 
 WIDTH = 16
+MARGINS = Preprocessing((40, 60), (32, 48), OPENAI_MEAN, OPENAI_STD)
+"""Larger frames than crops, as the published preprocessing has it."""
 CLASSES = (
     AnomalyClass("normal", ("normal",)),
     AnomalyClass("fighting", ("fighting", "people fighting")),

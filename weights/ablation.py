@@ -2,8 +2,9 @@
 
     python weights/ablation.py --work FOLDER
 
-``FOLDER`` is the recipe's (``make.py``), with the CLIP, the training features and the held-out videos it left there.
-Trains the whole method, and the method without each of its parts; prints mean and spread over the seeds.
+Trains the head on the built-in model's CLIP, whole and without each of the method's parts, and prints mean and spread
+over the seeds. ``FOLDER`` keeps the training features and the held-out videos, as the recipe (``make.py``) does in its
+own; what is missing there is rendered first.
 """
 
 from __future__ import annotations
@@ -20,20 +21,22 @@ from make import (
     PREPROCESSING,
     PRESET,
     SAMPLED_FRAMES,
+    extract_training,
     fit_head,
-    listed_videos,
-    make_clip,
     render_held_out,
 )
 from rich.console import Console
 from rich.table import Table
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET, Parts
+from dsanet_cli.dataset import label_features
 from dsanet_cli.detect import encode_snippets
 from dsanet_cli.encoder import FrameEncoder, choose_device, choose_precision
 from dsanet_cli.evaluate import Evaluation, LoadedVideo, Truth, TruthFiles, evaluate, read_truth, score_videos
+from dsanet_cli.features import read_list
 from dsanet_cli.train import Trainer
 from dsanet_cli.video import open_video
+from dsanet_cli.weights import BUILT_IN_MODEL, find_model, load_clip, read_config
 
 SEEDS = (1, 2, 3)
 VARIANTS = {
@@ -50,11 +53,14 @@ BATCH = 64
 def main() -> None:
     """Train and evaluate every variant with every seed, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="work folder of weights/make.py")
-    work: Path = parser.parse_args().work
+    parser.add_argument("--work", type=Path, required=True, help="folder for features and held-out videos")
+    parser.add_argument("--processes", type=int, default=2, help="scenes rendered side by side")
+    arguments = parser.parse_args()
+    work: Path = arguments.work
     console, quiet = Console(highlight=False), Console(quiet=True)
-    clip = make_clip(work, 2, console)
-    videos = listed_videos(work / "features" / "train.csv")
+    directory = find_model(BUILT_IN_MODEL)
+    clip = load_clip(directory, read_config(directory))
+    videos = label_features(read_list(extract_training(work / "features", clip, arguments.processes)), PRESET)
     held_out = held_out_features(render_held_out(work / "held-out"), work / "held-out-features", clip.visual)
     truth = read_truth(
         TruthFiles(annotations=work / "held-out" / "groundtruth.txt"),
@@ -70,8 +76,9 @@ def main() -> None:
             trainer, _ = fit_head(dataclasses.replace(PRESET, parts=parts, seed=seed), videos, clip, quiet)
             rows.append(figures(evaluated(trainer, held_out, truth)))
         means, spreads = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
-        table.add_row(name, *(f"{100 * m:.1f} \u00b1 {100 * s:.1f}" for m, s in zip(means, spreads, strict=True)))
-        console.print(f"{name}: {len(SEEDS)} seeds in {time.monotonic() - started:.0f} s")
+        cells = [f"{100 * m:.1f} \u00b1 {100 * s:.1f}" for m, s in zip(means, spreads, strict=True)]
+        table.add_row(name, *cells)
+        console.print(f"{name}: {', '.join(cells)} ({len(SEEDS)} seeds in {time.monotonic() - started:.0f} s)")
     console.print(table)
 
 

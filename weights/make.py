@@ -27,7 +27,7 @@ from pretrain import pretrain
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from dsanet_cli.calibrate import ScoreCurve, calibrate, score_curve
+from dsanet_cli.calibrate import calibrate, feature_curve
 from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD, build_clip, load_exactly
 from dsanet_cli.config import (
     FRAMES_PER_SNIPPET,
@@ -38,14 +38,14 @@ from dsanet_cli.config import (
     ModelConfig,
     Preprocessing,
 )
-from dsanet_cli.dataset import LabelledFeatures, one_crop_each
+from dsanet_cli.dataset import LabelledFeatures, label_features, one_crop_each
 from dsanet_cli.encoder import FrameEncoder, choose_device, choose_precision
-from dsanet_cli.features import load_features, read_list
+from dsanet_cli.features import read_list
 from dsanet_cli.model.head import DSANet
-from dsanet_cli.model.inference import score_snippets
 from dsanet_cli.presets import Preset
 from dsanet_cli.selection import Selection, on_training_list
 from dsanet_cli.train import Trainer
+from dsanet_cli.training_encoder import TrainingEncoder
 from dsanet_cli.weights import save_model
 
 SEED = 2026
@@ -60,8 +60,6 @@ FALSE_EVENTS_PER_HOUR = 3.0
 """On normal training videos; half of what is asked of videos never seen."""
 RATE = 25
 """Frames per second of the rendered footage."""
-VISUAL = "visual."
-"""Prefix of the image tower in open_clip's state dict."""
 
 PREPROCESSING = Preprocessing(resize=(160, 224), crop=(160, 224), mean=OPENAI_MEAN, std=OPENAI_STD)
 ENCODER = EncoderConfig(
@@ -149,14 +147,14 @@ def save_scenes(
     directory: Path, clip: open_clip.CLIP, model: DSANet, text_features: torch.Tensor, config: ModelConfig
 ) -> None:
     """Write the model directory, both CLIP towers in half precision."""
-    towers = {name: tensor.half() for name, tensor in clip.state_dict().items()}
+    image_tower, text_tower = TrainingEncoder(ENCODER, PREPROCESSING, SAMPLED_FRAMES, clip).towers()
     save_model(
         directory,
         config,
         head=model.head.state_dict(),
         text_features=text_features,
-        image_tower={name.removeprefix(VISUAL): t for name, t in towers.items() if name.startswith(VISUAL)},
-        text_tower={name: tensor for name, tensor in towers.items() if not name.startswith(VISUAL)},
+        image_tower=image_tower,
+        text_tower=text_tower,
         overwrite=True,
     )
 
@@ -202,15 +200,6 @@ def extract_training(folder: Path, clip: open_clip.CLIP, processes: int) -> Path
     return listing
 
 
-def listed_videos(listing: Path) -> list[LabelledFeatures]:
-    """The feature files of the training list with their classes."""
-    names = [c.name for c in CLASSES]
-    return [
-        LabelledFeatures(row.path, tuple(names.index(name) for name in PRESET.classes_of(row.label)))
-        for row in read_list(listing)
-    ]
-
-
 def fit_head(
     preset: Preset, videos: list[LabelledFeatures], clip: open_clip.CLIP, console: Console
 ) -> tuple[Trainer, Selection]:
@@ -231,12 +220,14 @@ def fit_head(
 
 def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[ModelConfig, DSANet, torch.Tensor]:
     """Train the head and calibrate its threshold on the normal videos."""
-    videos = listed_videos(listing)
+    videos = label_features(read_list(listing), PRESET)
     trainer, selection = fit_head(PRESET, videos, clip, console)
     with torch.inference_mode():
         text_features = trainer.text_features()
     normal = [video.path for video in one_crop_each(videos) if video.normal]
-    rule = calibrate(EventRule(), [curve(p, trainer.model, text_features) for p in normal], FALSE_EVENTS_PER_HOUR)
+    seconds = FRAMES_PER_SNIPPET / RATE
+    curves = [feature_curve(p, trainer.model.head, text_features, PRESET.temperature, seconds) for p in normal]
+    rule = calibrate(EventRule(), curves, FALSE_EVENTS_PER_HOUR)
     config = ModelConfig(
         name="scenes",
         description="Compact CLIP and DSANet head trained on rendered surveillance scenes; not for real footage",
@@ -255,13 +246,6 @@ def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[M
         },
     )
     return config, trainer.model, text_features
-
-
-def curve(path: Path, model: DSANet, text_features: torch.Tensor) -> ScoreCurve:
-    """The score curve of one feature file."""
-    features = torch.from_numpy(load_features(path, ENCODER.width))
-    scores = score_snippets(model.head, features, text_features, PRESET.temperature).scores.numpy()
-    return score_curve(scores, FRAMES_PER_SNIPPET / RATE)
 
 
 def render_held_out(folder: Path) -> Path:

@@ -122,7 +122,7 @@ class DSANet(nn.Module):
         output: HeadOutput = self.head(features, lengths, text_features)
         scores = output.logits1.sigmoid()  # (B, T)
         logits3, logits4 = decoupled_logits(output.visual, scores, text_features)
-        # In reduced precision the cosine attention over few prototypes loses its small differences.
+        # The part whose gradients suffer most from rounding, in float32 already.
         with torch.autocast(features.device.type, enabled=False):
             reconstruction, gather = self.normality(output.visual.float(), scores.float())
         return TrainingOutput(
