@@ -17,6 +17,7 @@ import typer
 from dsanet_cli import __version__, cli_training
 from dsanet_cli.cli_options import (
     ALL_FAILED,
+    INTERRUPTED,
     SOME_FAILED,
     USAGE,
     BatchSize,
@@ -26,11 +27,14 @@ from dsanet_cli.cli_options import (
     Preset,
     Recursive,
     Verbose,
+    parse_shard,
 )
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.names import shown
 
 STDOUT = "-"
+SCAN_LEVEL = 0.2
+"""Below the usual release level: a key frame shows an event less clearly than the event's own frames."""
 
 app = typer.Typer(
     help="Find when something abnormal happens in a video, and what it is.",
@@ -120,6 +124,21 @@ def detect(
     batch_size: BatchSize = None,
     encoder_weights: EncoderWeights = None,
     fps: Annotated[float, typer.Option(min=0.001, help="Frames per second behind a feature file.")] = 30,
+    scan: Annotated[
+        bool, typer.Option("--scan", help="Decode key frames only, and fully only around what looks suspicious.")
+    ] = False,
+    scan_level: Annotated[
+        float, typer.Option(min=0, max=1, help="Score of a key frame from which on --scan looks closer.")
+    ] = SCAN_LEVEL,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Videos decoded at once. (default: by cores)")
+    ] = None,
+    stall_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds without progress after which a video is given up.")
+    ] = 60,
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Take the K-th of N parts of the inputs, for job arrays.")
+    ] = None,
     skip_existing: Annotated[
         bool | None,
         typer.Option(
@@ -136,8 +155,10 @@ def detect(
     """
     from fractions import Fraction
 
-    from dsanet_cli.batch import FORMATS, BatchSettings, run_batch
+    from dsanet_cli.batch import BatchSettings, run_batch
     from dsanet_cli.detect import DetectSettings
+    from dsanet_cli.pipeline import PipelineSettings
+    from dsanet_cli.results import FORMATS
 
     outcome = run_batch(
         BatchSettings(
@@ -153,7 +174,10 @@ def detect(
                 sampled_frames=frames_per_snippet,
                 encoder_weights=encoder_weights,
                 feature_fps=Fraction(str(fps)),
+                scan_level=scan_level if scan else None,
             ),
+            pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
+            shard=parse_shard(shard),
             threshold=threshold,
             release=release,
             merge_gap=merge_gap,
@@ -163,6 +187,8 @@ def detect(
             verbose=verbose,
         )
     )
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
     if outcome.failed:
         raise typer.Exit(SOME_FAILED if outcome.done else ALL_FAILED)
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from dsanet_cli.errors import UsageError
+
 ALL_FAILED, USAGE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
 
 
@@ -26,3 +28,17 @@ EncoderWeights = Annotated[Path | None, typer.Option(help="CLIP checkpoint, wher
 Root = Annotated[Path | None, typer.Option(help="Folder of the feature files, where lists have other machines' paths.")]
 SkipMissing = Annotated[bool, typer.Option("--skip-missing", help="Go on without missing files.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also time spent per video.")]
+
+
+def parse_shard(text: str | None) -> tuple[int, int]:
+    """``3/16`` as (3, 16); everything, (1, 1), where nothing is given.
+
+    Raises:
+        UsageError: it is not K/N with K from 1 to N.
+    """
+    if text is None:
+        return 1, 1
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UsageError(f"--shard {text}: use K/N with K from 1 to N, such as 3/16")
+    return int(number), int(count)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,14 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dsanet_cli.batching import FloatArray, encode_frames
 from dsanet_cli.config import EventRule
-from dsanet_cli.encoder import FrameEncoder, choose_device, choose_precision, precision_name
+from dsanet_cli.encoder import CENTRE_CROP, FrameEncoder, choose_device, choose_precision, precision_name
 from dsanet_cli.features import load_features
-from dsanet_cli.model.inference import score_window
+from dsanet_cli.model.inference import SnippetScores, score_window
 from dsanet_cli.prefetch import prefetch
 from dsanet_cli.sources import FEATURE_SUFFIX
-from dsanet_cli.timeline import ModelFacts, Sampling, Timeline, VideoFacts, build_timeline
-from dsanet_cli.video import Snippet, open_video
+from dsanet_cli.timeline import Coverage, ModelFacts, Sampling, Timeline, VideoFacts, build_timeline, covered
+from dsanet_cli.video import Snippet, VideoInfo, open_video
 from dsanet_cli.weights import Model
 
 DEFAULT_FEATURE_FPS = Fraction(30)
@@ -31,7 +33,6 @@ PREFETCHED_BATCHES = 2
 KEPT_THUMBNAILS = 12
 """Frames of score peaks kept while a video runs; the plot shows fewer."""
 
-FloatArray = NDArray[np.float32]
 Frame = NDArray[np.uint8]
 
 
@@ -46,6 +47,8 @@ class DetectSettings:
     events: EventRule | None = None
     encoder_weights: Path | None = None
     feature_fps: Fraction = DEFAULT_FEATURE_FPS
+    scan_level: float | None = None
+    """Look at key frames first, and decode fully only around scores from this on (``dsanet_cli.scan``)."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,11 @@ class EncodedSnippet:
     feature: FloatArray
     frame: Frame | None
 
-
-@dataclass(frozen=True)
-class ScoredWindow:
-    """A window after the head: snippets with scores (n,) and class probabilities (n, C)."""
-
-    snippets: list[EncodedSnippet]
-    scores: FloatArray
-    probabilities: FloatArray
+    @classmethod
+    def of(cls, snippet: Snippet, features: FloatArray) -> EncodedSnippet:
+        """Average the features (k, D) of a snippet's k frames, and let go of all frames but one."""
+        middle = snippet.frames[len(snippet.frames) // 2].copy()
+        return cls(snippet.start, snippet.end, features.mean(axis=0), middle)
 
 
 class Detector:
@@ -114,86 +114,116 @@ class Detector:
         """
         if path.suffix.lower() == FEATURE_SUFFIX:
             return self._detect_features(path)
-        encoder, settings = self.load_encoder(), self.model.config
-        reader = open_video(path, settings.preprocessing.resize, self.sampled_frames, settings.snippet_frames)
-        try:
-            depth = math.ceil(PREFETCHED_BATCHES * self.batch_size / self.sampled_frames)
-            snippets = prefetch(reader.snippets(), depth)
-            encoded = encode_snippets(snippets, encoder, self.batch_size)
-            windows = self.score(encoded)
-            info = reader.info
-            facts = VideoFacts(
-                path=str(path),
-                frames=info.frames,
-                duration=info.duration,
-                fps=info.fps,
-                width=info.width,
-                height=info.height,
-                codec=info.codec,
-            )
-            return self._conclude(windows, facts, self.sampling(path))
-        finally:
-            reader.close()
+        encoder, config = self.load_encoder(), self.model.config
+        reader = open_video(path, config.preprocessing.resize, self.sampled_frames, config.snippet_frames)
+        analysis = Analysis(self, path)
+        depth = math.ceil(PREFETCHED_BATCHES * self.batch_size / self.sampled_frames)
+        with contextlib.closing(prefetch(reader.snippets(), depth)) as snippets:
+            for snippet, features in encode_frames(snippets, encoder, self.batch_size):
+                analysis.take(snippet, features)
+        return analysis.conclude_video(reader.info)
 
     def sampling(self, path: Path) -> Sampling:
         """How snippets of ``path`` are made; a feature file's were made before."""
         snippet_frames = self.model.config.snippet_frames
         if path.suffix.lower() == FEATURE_SUFFIX:
             return Sampling(snippet_frames, None, precision_name(torch.float32), str(self.device))
-        return Sampling(snippet_frames, self.sampled_frames, precision_name(self.dtype), str(self.device))
+        return Sampling(
+            snippet_frames,
+            self.sampled_frames,
+            precision_name(self.dtype),
+            str(self.device),
+            self.settings.scan_level,
+        )
 
-    def score(self, snippets: Iterable[EncodedSnippet]) -> Iterator[ScoredWindow]:
-        """Score snippets window by window, as windows fill (released code: test)."""
-        size = self.model.config.head.window
-        window: list[EncodedSnippet] = []
-        for snippet in snippets:
-            window.append(snippet)
-            if len(window) == size:
-                yield self._score_window(window)
-                window = []
-        if window:
-            yield self._score_window(window)
-
-    def _score_window(self, window: list[EncodedSnippet]) -> ScoredWindow:
-        features = torch.from_numpy(np.stack([snippet.feature for snippet in window]))
-        result = score_window(self._head, features, self._text_features, self.model.config.temperature)
-        return ScoredWindow(window, result.scores.numpy(), result.probabilities.numpy())
+    def score(self, features: FloatArray) -> SnippetScores:
+        """Score the features (n, D) of one window, n at most its length; see ``score_window``."""
+        return score_window(self._head, torch.from_numpy(features), self._text_features, self.model.config.temperature)
 
     def _detect_features(self, path: Path) -> Detection:
         features = load_features(path, self.model.config.encoder.width)
         frames = self.model.config.snippet_frames
         seconds = float(frames / self.settings.feature_fps)
-        snippets = (EncodedSnippet(i * seconds, (i + 1) * seconds, feature, None) for i, feature in enumerate(features))
-        facts = VideoFacts(
-            path=str(path),
-            frames=len(features) * frames,
-            duration=len(features) * seconds,
-            fps=self.settings.feature_fps,
+        analysis = Analysis(self, path)
+        for i, feature in enumerate(features):
+            analysis.add(EncodedSnippet(i * seconds, (i + 1) * seconds, feature, None))
+        return analysis.conclude(
+            VideoFacts(
+                path=str(path),
+                frames=len(features) * frames,
+                duration=len(features) * seconds,
+                fps=self.settings.feature_fps,
+            )
         )
-        return self._conclude(self.score(snippets), facts, self.sampling(path))
 
-    def _conclude(self, windows: Iterable[ScoredWindow], facts: VideoFacts, sampling: Sampling) -> Detection:
-        times: list[tuple[float, float]] = []
-        scores, probabilities = [], []
-        peaks = PeakFrames(self.rule.threshold)
-        for window in windows:
-            peaks.add(window, first=len(times))
-            times += [(snippet.start, snippet.end) for snippet in window.snippets]
-            scores.append(window.scores)
-            probabilities.append(window.probabilities)
-        starts, ends = np.array(times, dtype=np.float64).T
+
+class Analysis:
+    """One video on its way from encoded snippets to its timeline; windows are scored as they fill."""
+
+    def __init__(self, detector: Detector, path: Path) -> None:
+        self.path = path
+        self._detector = detector
+        self._window: list[EncodedSnippet] = []
+        self._times: list[tuple[float, float]] = []
+        self._scores: list[FloatArray] = []
+        self._probabilities: list[FloatArray] = []
+        self._peaks = PeakFrames(detector.rule.threshold)
+
+    def take(self, snippet: Snippet, features: FloatArray) -> None:
+        """Add the next snippet of the video, given the features (k, D) of its k frames."""
+        self.add(EncodedSnippet.of(snippet, features))
+
+    def add(self, snippet: EncodedSnippet) -> None:
+        """Add the next snippet of the video."""
+        self._window.append(snippet)
+        if len(self._window) == self._detector.model.config.head.window:
+            self._score_window()
+
+    def conclude_video(self, info: VideoInfo) -> Detection:
+        """The timeline of all snippets added, of a video that was read to its end."""
+        return self.conclude(video_facts(info), covered(info.duration, info.holes))
+
+    def conclude(self, facts: VideoFacts, coverage: Coverage | None = None) -> Detection:
+        """The timeline of all snippets added; ``coverage`` is everything where it is not given."""
+        if self._window:
+            self._score_window()
+        detector = self._detector
+        starts, ends = np.array(self._times, dtype=np.float64).T
         timeline = build_timeline(
             facts,
-            ModelFacts(self.model.config.name, self.model.sha256),
-            self.model.config.class_names,
-            sampling,
-            self.rule,
+            ModelFacts(detector.model.config.name, detector.model.sha256),
+            detector.model.config.class_names,
+            detector.sampling(self.path),
+            detector.rule,
             starts,
             ends,
-            np.concatenate(scores),
-            np.concatenate(probabilities),
+            np.concatenate(self._scores),
+            np.concatenate(self._probabilities),
+            coverage,
         )
-        return Detection(timeline, peaks.of(timeline))
+        return Detection(timeline, self._peaks.of(timeline))
+
+    def _score_window(self) -> None:
+        window, self._window = self._window, []
+        scored = self._detector.score(np.stack([snippet.feature for snippet in window]))
+        scores = scored.scores.numpy()
+        self._peaks.add(scores, window, first=len(self._times))
+        self._times += [(snippet.start, snippet.end) for snippet in window]
+        self._scores.append(scores)
+        self._probabilities.append(scored.probabilities.numpy())
+
+
+def video_facts(info: VideoInfo) -> VideoFacts:
+    """What a timeline says of a video that was read to its end."""
+    return VideoFacts(
+        path=str(info.path),
+        frames=info.frames,
+        duration=info.duration,
+        fps=info.fps,
+        width=info.width,
+        height=info.height,
+        codec=info.codec,
+    )
 
 
 class PeakFrames:
@@ -204,15 +234,15 @@ class PeakFrames:
         self._kept: list[tuple[float, int, Frame]] = []
         """Score, snippet number, frame."""
 
-    def add(self, window: ScoredWindow, first: int) -> None:
-        """Consider the snippets of ``window``, the first of which has the number ``first``."""
-        above = np.flatnonzero(window.scores >= self._threshold)
+    def add(self, scores: FloatArray, snippets: Sequence[EncodedSnippet], first: int) -> None:
+        """Consider the snippets of a window with their scores (n,); the first one has the number ``first``."""
+        above = np.flatnonzero(scores >= self._threshold)
         for run in np.split(above, np.flatnonzero(np.diff(above) > 1) + 1):
             if len(run):
-                top = int(run[window.scores[run].argmax()])
-                frame = window.snippets[top].frame
+                top = int(run[scores[run].argmax()])
+                frame = snippets[top].frame
                 if frame is not None:
-                    self._kept.append((float(window.scores[top]), first + top, frame))
+                    self._kept.append((float(scores[top]), first + top, frame))
         self._kept = sorted(self._kept, key=lambda kept: -kept[0])[:KEPT_THUMBNAILS]
 
     def of(self, timeline: Timeline) -> dict[int, Frame]:
@@ -227,41 +257,8 @@ class PeakFrames:
 
 
 def encode_snippets(
-    snippets: Iterable[Snippet], encoder: FrameEncoder, batch_size: int, crop: int = 0
+    snippets: Iterable[Snippet], encoder: FrameEncoder, batch_size: int, crop: int = CENTRE_CROP
 ) -> Iterator[EncodedSnippet]:
-    """Encode the frames of snippets in batches and average them per snippet.
-
-    Args:
-        snippets: Decoded snippets, in order.
-        encoder: The model's.
-        batch_size: Frames encoded at once; a snippet is never split, so a batch can be a few frames larger.
-        crop: Which of the ten crops.
-    """
+    """Encode the frames of one video's snippets and average them per snippet; takes what ``encode_frames`` takes."""
     for snippet, features in encode_frames(snippets, encoder, batch_size, crop):
-        middle = snippet.frames[len(snippet.frames) // 2].copy()  # lets go of the other frames
-        yield EncodedSnippet(snippet.start, snippet.end, features.mean(axis=0), middle)
-
-
-def encode_frames(
-    snippets: Iterable[Snippet], encoder: FrameEncoder, batch_size: int, crop: int = 0
-) -> Iterator[tuple[Snippet, FloatArray]]:
-    """Encode the frames of snippets in batches: each snippet with the features (k, D) of its k frames.
-
-    Takes what ``encode_snippets`` takes.
-    """
-    waiting: list[Snippet] = []
-    frames = 0
-    for snippet in snippets:
-        waiting.append(snippet)
-        frames += len(snippet.frames)
-        if frames >= batch_size:
-            yield from _encode_batch(waiting, encoder, crop)
-            waiting, frames = [], 0
-    if waiting:
-        yield from _encode_batch(waiting, encoder, crop)
-
-
-def _encode_batch(snippets: list[Snippet], encoder: FrameEncoder, crop: int) -> Iterator[tuple[Snippet, FloatArray]]:
-    features = encoder.encode(np.concatenate([snippet.frames for snippet in snippets]), crop)
-    borders = np.cumsum([len(snippet.frames) for snippet in snippets])[:-1]
-    return zip(snippets, np.split(features, borders), strict=True)
+        yield EncodedSnippet.of(snippet, features)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dsanet_cli.batching import FloatArray
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.console import plain_console, print_error, progress_bar, unexpected
-from dsanet_cli.detect import DEFAULT_BATCH, PREFETCHED_BATCHES, FloatArray, encode_snippets
+from dsanet_cli.detect import DEFAULT_BATCH, PREFETCHED_BATCHES, encode_snippets
 from dsanet_cli.encoder import CENTRE_CROP, FrameEncoder, choose_device, choose_precision, precision_name
 from dsanet_cli.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.errors import DsanetError, FeatureError, SourceError, UsageError

@@ -55,6 +55,10 @@ class Listing:
     sources: tuple[Source, ...]
     problems: tuple[SourceProblem, ...]
 
+    def shard(self, number: int, count: int) -> Listing:
+        """The ``number``-th (from 1) of ``count`` parts of equal length; all parts together are the whole."""
+        return Listing(self.sources[number - 1 :: count], self.problems[number - 1 :: count])
+
 
 def find_sources(arguments: Sequence[str], recursive: bool, stdin: TextIO) -> Listing:
     """List the files that the command line names, each once.

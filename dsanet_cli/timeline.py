@@ -47,14 +47,38 @@ class Sampling:
     """Frames encoded per snippet; None for a feature file."""
     precision: str
     device: str | None = field(default=None, compare=False)
+    scan_level: float | None = None
+    """Score from which on a scan of key frames was followed by full decoding; None without a scan."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What share of the duration was analysed (0..1), and the (start, end) seconds that were not."""
+    """What share of the duration was analysed (0..1); spans are (start, end) in seconds, in order of time."""
 
     analysed: float = 1.0
     holes: tuple[tuple[float, float], ...] = ()
+    """Could not be decoded."""
+    scanned: tuple[tuple[float, float], ...] = ()
+    """Only key frames were looked at."""
+
+
+def covered(
+    duration: float, holes: Sequence[tuple[float, float]], scanned: Sequence[tuple[float, float]] = ()
+) -> Coverage:
+    """The coverage of a video of ``duration`` seconds, given spans of which touching ones become one."""
+    missed = sum(end - start for start, end in (*holes, *scanned))
+    analysed = 1 - missed / duration if duration > 0 else 1.0
+    return Coverage(min(1.0, max(0.0, analysed)), _joined(holes), _joined(scanned))
+
+
+def _joined(spans: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    joined: list[tuple[float, float]] = []
+    for start, end in spans:
+        if joined and start - joined[-1][1] < TIME_STEP:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return tuple(joined)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from dsanet_cli.batching import FloatArray, encode_frames
 from dsanet_cli.console import plain_console
-from dsanet_cli.detect import DEFAULT_BATCH, PREFETCHED_BATCHES, FloatArray, encode_frames
+from dsanet_cli.detect import DEFAULT_BATCH, PREFETCHED_BATCHES
 from dsanet_cli.encoder import CENTRE_CROP, FrameEncoder, choose_device, choose_precision, precision_name
 from dsanet_cli.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.feature_folder import crop_of

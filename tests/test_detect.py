@@ -9,11 +9,12 @@ from media import read_number, write_video
 from tiny import WIDTH
 
 from dsanet_cli import detect as detect_module
+from dsanet_cli.batching import encode_frames
 from dsanet_cli.config import EventRule
-from dsanet_cli.detect import Detector, DetectSettings, PeakFrames, encode_snippets
+from dsanet_cli.detect import Detector, DetectSettings, PeakFrames
 from dsanet_cli.errors import FeatureError, VideoError
 from dsanet_cli.model.inference import score_snippets
-from dsanet_cli.video import Snippet, open_video
+from dsanet_cli.video import open_video
 from dsanet_cli.weights import load_model
 
 SENSITIVE = EventRule(threshold=0.0, release=0.0)
@@ -64,9 +65,7 @@ def test_batches_do_not_change_the_scores(tiny_model, tmp_path, batch_size):
 @pytest.mark.parametrize(("sampled", "expected"), [(1, [8]), (2, [4, 12]), (16, list(range(16)))])
 def test_sampled_frames_are_what_the_encoder_sees(tiny_model, tmp_path, monkeypatch, sampled, expected):
     seen = []
-    monkeypatch.setattr(
-        detect_module, "encode_snippets", lambda snippets, *a: encode_snippets(_spy(snippets, seen), *a)
-    )
+    monkeypatch.setattr(detect_module, "encode_frames", lambda snippets, *a: encode_frames(_spy(snippets, seen), *a))
     detector = Detector(load_model(str(tiny_model)), DetectSettings(device="cpu", sampled_frames=sampled))
     timeline = detector.detect(write_video(tmp_path / "a.mp4", frames=32)).timeline
     assert seen == expected + [16 + number for number in expected]
@@ -124,22 +123,6 @@ def test_peak_frames_stay_few_in_a_long_video():
     for number in range(100):
         scores = np.array([0.0, 0.9, 0.0, 0.6 + number / 1000], np.float32)
         snippets = [detect_module.EncodedSnippet(0, 1, np.zeros(1, np.float32), frame)] * 4
-        peaks.add(detect_module.ScoredWindow(snippets, scores, np.zeros((4, 2), np.float32)), 4 * number)
+        peaks.add(scores, snippets, 4 * number)
     assert len(peaks._kept) == detect_module.KEPT_THUMBNAILS
     assert all(kept[0] == pytest.approx(0.9) for kept in peaks._kept)
-
-
-def test_snippets_are_never_split_between_batches(detector):
-    shapes = []
-
-    class Encoder:
-        def encode(self, frames, crop):
-            shapes.append(len(frames))
-            return np.repeat(frames[:, 0, 0, :1].astype(np.float32), WIDTH, axis=1)
-
-    def snippet(index, value):
-        return Snippet(index, index, index + 1, np.full((2, 1, 1, 3), value, np.uint8))
-
-    encoded = list(encode_snippets([snippet(i, 10 * i) for i in range(5)], Encoder(), batch_size=3))
-    assert shapes == [4, 4, 2]
-    assert [item.feature[0] for item in encoded] == [0, 10, 20, 30, 40]

@@ -112,9 +112,9 @@ def test_json_is_schema_1():
     }  # fmt: skip
     assert data["model"] == {"name": "scenes", "sha256": "ab" * 32}
     rule = {"threshold": 0.5, "release": 0.35, "merge_gap": 2.0, "min_length": 0.5}
-    sampling = {"snippet_frames": 16, "sampled_frames": 4, "precision": "bf16", "device": "cpu"}
+    sampling = {"snippet_frames": 16, "sampled_frames": 4, "precision": "bf16", "device": "cpu", "scan_level": None}
     assert data["sampling"] == sampling | {"event_rule": rule}
-    assert data["coverage"] == {"analysed": 0.95, "holes": [[1.0, 1.25]]}
+    assert data["coverage"] == {"analysed": 0.95, "holes": [[1.0, 1.25]], "scanned": []}
     assert [s["label"] for s in data["snippets"]] == ["normal", "road accidents", "normal"]
     assert data["snippets"][1] == {
         "start": 0.534, "end": 1.068, "score": 0.75, "label": "road accidents",
@@ -318,9 +318,9 @@ def test_summary():
     stream.getvalue().encode("utf-8")
     assert list(csv.DictReader(io.StringIO(stream.getvalue()))) == [
         {"path": "in/a.mp4", "status": "ok", "label": "road accidents", "score": "0.75", "events": "1",
-         "first_event": "0.534", "duration": "1.602", "error": ""},
+         "first_event": "0.534", "duration": "1.602", "analysed": "0.95", "error": ""},
         {"path": "in/a.mp4", "status": "ok", "label": "normal", "score": "0.2", "events": "0",
-         "first_event": "", "duration": "0.534", "error": ""},
+         "first_event": "", "duration": "0.534", "analysed": "0.95", "error": ""},
         {"path": r"b\udcff.mp4", "status": "failed", "label": "", "score": "", "events": "",
-         "first_event": "", "duration": "", "error": r"b\udcff.mp4: cut, off"},
+         "first_event": "", "duration": "", "analysed": "", "error": r"b\udcff.mp4: cut, off"},
     ]  # fmt: skip

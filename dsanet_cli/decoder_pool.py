@@ -1,0 +1,248 @@
+"""Several videos decoded at once, each in a process of its own: a decoder that crashes or hangs costs its video only.
+
+One thread for each process hands it jobs, receives its snippets and starts another process where one has died;
+a watchdog kills those that stall. All snippets meet in one queue of limited length.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+
+from dsanet_cli.container import video_error
+from dsanet_cli.decoding import DecodeJob, Message, Wanted
+from dsanet_cli.errors import VideoError
+from dsanet_cli.report import format_time
+from dsanet_cli.video import Snippet, VideoInfo
+
+COMMAND = (sys.executable, "-P", "-m", "dsanet_cli.decoder_worker")
+WATCH_INTERVAL = 0.25
+"""Seconds between looks at who stalls."""
+IDLE_AFTER = 0.1
+"""Seconds without a message after which the caller is told so."""
+
+
+class WorkerDied(Exception):
+    """A decoding process ended, or was killed because it stalled."""
+
+
+class DecoderWorker:
+    """One decoding process, as its thread sees it; ``command`` starts it."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="dsanet-", ignore_cleanup_errors=True)
+        self._process = subprocess.Popen([*command, self._folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.waiting_since: float | None = None
+        """When its thread began to wait for a message, on the monotonic clock; None while it does not."""
+        self.stalled = False
+
+    def send(self, message: DecodeJob | Wanted) -> None:
+        """Hand over a job, or the answer it waits for.
+
+        Raises:
+            WorkerDied: the process has ended.
+        """
+        assert self._process.stdin is not None
+        try:
+            pickle.dump(message, self._process.stdin)
+            self._process.stdin.flush()
+        except OSError as error:
+            raise WorkerDied from error
+
+    def receive(self) -> Message:
+        """Wait for the next message.
+
+        Raises:
+            WorkerDied: the process has ended without one.
+        """
+        assert self._process.stdout is not None
+        self.waiting_since = time.monotonic()
+        try:
+            message: Message = pickle.load(self._process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise WorkerDied from error
+        finally:
+            self.waiting_since = None
+        return message
+
+    def kill(self) -> int:
+        """End the process at once, also a frozen one; its exit status."""
+        self._process.kill()
+        status = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
+        self._folder.cleanup()
+        return status
+
+    def end(self) -> int:
+        """The exit status of a process that has ended of its own, or is about to."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
+        return self.kill()
+
+
+class Task:
+    """A job in the pool; the caller's own kinds of task derive from this.
+
+    ``answer`` is what a scan waits for after its first pass.
+    """
+
+    def __init__(self, job: DecodeJob) -> None:
+        self.job = job
+        self.answer: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
+
+
+class DecoderPool:
+    """Processes that decode, at most ``processes`` at once.
+
+    Args:
+        processes: Videos decoded at once.
+        stall_timeout: Seconds without a sign of life after which a decoder is given up.
+        depth: Snippets that wait for the caller at most, of all videos together.
+        command: What starts a decoding process.
+    """
+
+    def __init__(self, processes: int, stall_timeout: float, depth: int, command: tuple[str, ...] = COMMAND) -> None:
+        self._stall_timeout = stall_timeout
+        self._command = command
+        self._ready: queue.Queue[tuple[Task, Message] | BaseException | None] = queue.Queue(depth)
+        self._workers: list[DecoderWorker | None] = [None] * processes
+        self._closing = threading.Event()
+
+    def run(self, tasks: Iterable[Task]) -> Generator[tuple[Task, Message] | None, None, None]:
+        """Decode all videos; messages of one come in order, and end with its ``VideoInfo`` or ``VideoError``.
+
+        Yields None while there is nothing to do but wait. ``tasks`` are asked for one by one, as decoders
+        become free, from other threads than the caller's.
+        """
+        source = _Shared(tasks)
+        threads = [
+            threading.Thread(target=self._serve, args=(place, source), name=f"decoder {place}", daemon=True)
+            for place in range(len(self._workers))
+        ]
+        for thread in threads:
+            thread.start()
+        threading.Thread(target=self._watch, args=(threads,), name="watchdog", daemon=True).start()
+        running = len(threads)
+        try:
+            while running:
+                try:
+                    message = self._ready.get(timeout=IDLE_AFTER)
+                except queue.Empty:
+                    yield None
+                    continue
+                if message is None:
+                    running -= 1
+                elif isinstance(message, BaseException):
+                    raise message
+                else:
+                    yield message
+        finally:
+            self._abandon(threads)
+
+    def _end_all(self) -> None:
+        for place, worker in enumerate(self._workers):
+            if worker is not None:
+                worker.kill()
+                self._workers[place] = None
+
+    def _abandon(self, threads: list[threading.Thread]) -> None:
+        """End all processes, and the threads too if the caller stopped early."""
+        self._closing.set()
+        self._end_all()
+        while any(thread.is_alive() for thread in threads):
+            with contextlib.suppress(queue.Empty):
+                self._ready.get(timeout=0.05)  # makes room, in case a thread waits for it
+            self._end_all()
+
+    def _serve(self, place: int, source: _Shared) -> None:
+        """Decode one video after the other in the process at ``place``."""
+        try:
+            for task in source:
+                for message in self._decode(place, task):
+                    self._ready.put((task, message))
+                if self._closing.is_set():
+                    break
+            self._ready.put(None)
+        except BaseException as error:  # the program's fault, so it belongs to the caller
+            self._ready.put(error)
+
+    def _decode(self, place: int, task: Task) -> Iterator[Message]:
+        worker = self._workers[place]
+        if worker is None:
+            worker = self._workers[place] = DecoderWorker(self._command)
+        end = 0.0
+        answered = not task.job.scan
+        try:
+            worker.send(task.job)
+            while True:
+                message = worker.receive()
+                if isinstance(message, Snippet):
+                    end = message.end
+                yield message
+                if isinstance(message, VideoError):
+                    return
+                if isinstance(message, VideoInfo):
+                    if answered:
+                        return
+                    wanted = self._answer_to(task)
+                    worker.send(wanted)
+                    answered = True
+                    if not wanted:
+                        return
+        except WorkerDied:
+            self._workers[place] = None
+            yield self._obituary(worker, task.job.path, end)
+
+    def _answer_to(self, task: Task) -> Wanted:
+        while not self._closing.is_set():
+            with contextlib.suppress(queue.Empty):
+                return task.answer.get(timeout=WATCH_INTERVAL)
+        return frozenset()
+
+    def _obituary(self, worker: DecoderWorker, path: Path, end: float) -> VideoError:
+        where = f"after {format_time(end)}" if end else "at its start"
+        if worker.stalled:
+            worker.kill()
+            fault = f"the decoder made no progress for {self._stall_timeout:g} s, {where}"
+        else:
+            status = worker.end()
+            how = signal.strsignal(-status) if status < 0 else f"exit status {status}"
+            fault = f"the decoder crashed {where} ({how})"
+        return video_error(path, f"{fault}; copy the file again, or re-encode it")
+
+    def _watch(self, threads: list[threading.Thread]) -> None:
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(WATCH_INTERVAL)
+            now = time.monotonic()
+            for worker in self._workers:
+                since = None if worker is None else worker.waiting_since
+                if worker is not None and since is not None and now - since > self._stall_timeout:
+                    worker.stalled = True
+                    worker.kill()
+
+
+class _Shared:
+    """An iterator that several threads take from."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._tasks = iter(tasks)
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> _Shared:
+        return self
+
+    def __next__(self) -> Task:
+        with self._lock:
+            return next(self._tasks)

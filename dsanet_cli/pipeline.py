@@ -1,0 +1,169 @@
+"""Many videos at once: decoded in processes of their own, encoded in joint batches, scored one by one."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dsanet_cli.batching import FloatArray, FrameBatcher
+from dsanet_cli.console import unexpected
+from dsanet_cli.decoder_pool import DecoderPool, Task
+from dsanet_cli.decoding import DecodeJob, Message
+from dsanet_cli.detect import Analysis, Detection, Detector
+from dsanet_cli.errors import DsanetError, VideoError
+from dsanet_cli.scan import ScanAnalysis
+from dsanet_cli.sources import FEATURE_SUFFIX, Source
+from dsanet_cli.video import Snippet, VideoInfo
+
+STALL_TIMEOUT = 60.0
+"""Seconds."""
+WAITING_BATCHES = 4
+"""Batches of decoded frames that wait for the encoder at most, for each that it works on at a time."""
+MOST_THREADS = 4
+"""Decoding threads of one video; more only lengthen the decoder's start at each chunk."""
+
+Watch = Callable[[Source, Message], None]
+"""Is told of every message about a source, to show how far the work is."""
+Outcome = Detection | DsanetError
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """How to share out the work; None means by the number of cores and videos."""
+
+    jobs: int | None = None
+    """Videos decoded at once."""
+    stall_timeout: float = STALL_TIMEOUT
+    """Seconds without progress after which a decoder is given up."""
+
+
+class VideoTask(Task):
+    """A video in the pipeline, from its decoder to its timeline."""
+
+    def __init__(self, source: Source, job: DecodeJob, analysis: Analysis | ScanAnalysis) -> None:
+        super().__init__(job)
+        self.source = source
+        self.analysis = analysis
+        self.encoding = 0
+        """Snippets that the encoder has not given back."""
+        self.info: VideoInfo | None = None
+        """Set when the decoder has reached the end, of a scan or of the video."""
+        self.over = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the decoder gave has been encoded."""
+        return self.info is not None and self.encoding == 0
+
+
+def analyse(
+    detector: Detector, settings: PipelineSettings, sources: Sequence[Source], watch: Watch
+) -> Generator[tuple[Source, Outcome], None, None]:
+    """Analyse videos and feature files; each comes with its detection or its error, as it is done.
+
+    Raises:
+        ModelError: there are videos, and the encoder's weights are missing or do not fit.
+    """
+    videos = []
+    for source in sources:
+        if source.path.suffix.lower() == FEATURE_SUFFIX:
+            yield source, _detect_features(detector, source)
+        else:
+            videos.append(source)
+    if videos:
+        yield from _Pipeline(detector, settings, len(videos)).run(videos, watch)
+
+
+def _detect_features(detector: Detector, source: Source) -> Outcome:
+    try:
+        return detector.detect(source.path)
+    except DsanetError as error:
+        return error
+    except Exception as error:  # one input must never end the others
+        return unexpected(source.path, error)
+
+
+class _Pipeline:
+    """The decoders, and what goes on between them and the timelines."""
+
+    def __init__(self, detector: Detector, settings: PipelineSettings, videos: int) -> None:
+        self._detector = detector
+        cores = os.cpu_count() or 1
+        jobs = max(1, min(settings.jobs or cores, videos))
+        self._threads = max(1, min(MOST_THREADS, cores // jobs))
+        frames = WAITING_BATCHES * detector.batch_size * detector.load_encoder().lanes
+        self._pool = DecoderPool(jobs, settings.stall_timeout, math.ceil(frames / detector.sampled_frames))
+
+    def run(self, sources: Iterable[Source], watch: Watch) -> Iterator[tuple[Source, Outcome]]:
+        """Analyse videos; the decoding processes end with the last one."""
+        detector = self._detector
+        batcher = FrameBatcher[VideoTask](detector.load_encoder(), detector.batch_size)
+        held: set[VideoTask] = set()  # read to the end, with frames in a batch that is not full
+        for item in self._pool.run(map(self._task, sources)):
+            if item is None:
+                if held:
+                    batcher.flush()
+            else:
+                task, message = item
+                assert isinstance(task, VideoTask)
+                watch(task.source, message)
+                if isinstance(message, Snippet):
+                    task.encoding += 1
+                    batcher.add(task, message)
+                elif isinstance(message, VideoInfo):
+                    task.info = message
+                    held.add(task)
+                elif isinstance(message, VideoError):
+                    task.over = True
+                    yield task.source, message
+            yield from self._advance(batcher.encoded(), held)
+        yield from self._advance(batcher.rest(), held)
+
+    def _task(self, source: Source) -> VideoTask:
+        config, level = self._detector.model.config, self._detector.settings.scan_level
+        job = DecodeJob(
+            source.path,
+            config.preprocessing.resize,
+            self._detector.sampled_frames,
+            config.snippet_frames,
+            self._threads,
+            scan=level is not None,
+        )
+        if level is None:
+            return VideoTask(source, job, Analysis(self._detector, source.path))
+        return VideoTask(source, job, ScanAnalysis(self._detector, source.path, level))
+
+    def _advance(
+        self, encoded: Iterable[tuple[VideoTask, Snippet, FloatArray]], held: set[VideoTask]
+    ) -> Iterator[tuple[Source, Outcome]]:
+        """Pass encoded snippets to their videos, and conclude the videos that are complete."""
+        for task, snippet, features in encoded:
+            task.encoding -= 1
+            if not task.over:
+                try:
+                    task.analysis.take(snippet, features)
+                except Exception as error:  # one input must never end the others
+                    task.over = True
+                    yield task.source, unexpected(task.source.path, error)
+        for task in [task for task in held if task.complete]:
+            held.remove(task)
+            if not task.over and (outcome := self._conclude(task)) is not None:
+                task.over = True
+                yield task.source, outcome
+
+    def _conclude(self, task: VideoTask) -> Outcome | None:
+        """The outcome of a video that was read to its end; None if that was a scan's first pass."""
+        info, task.info = task.info, None
+        assert info is not None
+        try:
+            if isinstance(task.analysis, ScanAnalysis) and not task.analysis.scanned:
+                wanted = task.analysis.suspicious()
+                task.answer.put(wanted)
+                if wanted:
+                    return None
+            return task.analysis.conclude_video(info)
+        except Exception as error:  # one input must never end the others
+            task.answer.put(frozenset())  # its decoder may wait for it
+            return unexpected(task.source.path, error)

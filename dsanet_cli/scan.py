@@ -1,0 +1,78 @@
+"""A quick look at a video's key frames first, and the whole of what looks suspicious after that.
+
+Between two key frames the scan knows nothing: it gives every snippet the features of the last key frame before
+it. What reaches the scan level is decoded fully, with the spans between key frames around it, since an event can
+begin before the key frame that shows it and go on after it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsanet_cli.batching import FloatArray
+from dsanet_cli.detect import Analysis, Detection, Detector, EncodedSnippet, video_facts
+from dsanet_cli.timeline import covered
+from dsanet_cli.video import Snippet, VideoInfo
+
+MARGIN = 4
+"""Snippets decoded on either side of a suspicious one at least, where key frames are dense."""
+
+
+class ScanAnalysis:
+    """One video in scan mode: first the snippets with key frames, then those that ``suspicious`` asked for."""
+
+    def __init__(self, detector: Detector, path: Path, level: float) -> None:
+        self._detector = detector
+        self._path = path
+        self._level = level
+        self._snippets: list[EncodedSnippet] = []
+        self._keys: list[int] = []
+        """Numbers of the snippets that hold a key frame."""
+        self._decoded: set[int] = set()
+        self.scanned = False
+
+    def take(self, snippet: Snippet, features: FloatArray) -> None:
+        """Take a snippet with the features (k, D) of its frames; in the first pass k is 0 or 1."""
+        if self.scanned:
+            self._snippets[snippet.index] = EncodedSnippet.of(snippet, features)
+            self._decoded.add(snippet.index)
+            return
+        if len(features):
+            self._keys.append(snippet.index)
+            feature = features[0]
+        elif self._snippets:
+            feature = self._snippets[-1].feature
+        else:  # the first key frame cannot be decoded
+            feature = np.zeros(self._detector.model.config.head.width, np.float32)
+        self._snippets.append(EncodedSnippet(snippet.start, snippet.end, feature, None))
+
+    def suspicious(self) -> frozenset[int]:
+        """Numbers of the snippets to decode fully; ends the first pass."""
+        self.scanned = True
+        scores = self._scores()
+        keys = np.array(self._keys or [0])
+        wanted: set[int] = set()
+        for snippet in np.flatnonzero(scores >= self._level).tolist():
+            place = int(np.searchsorted(keys, snippet, side="right")) - 1
+            first = keys[max(0, place - 1)]
+            last = keys[place + 1] if place + 1 < len(keys) else len(scores)
+            wanted.update(range(min(int(first), snippet - MARGIN), max(int(last), snippet + MARGIN + 1)))
+        return frozenset(wanted.intersection(range(len(scores))))
+
+    def conclude_video(self, info: VideoInfo) -> Detection:
+        """The timeline of all snippets, after the second pass or where there was nothing to look at in one."""
+        analysis = Analysis(self._detector, self._path)
+        for snippet in self._snippets:
+            analysis.add(snippet)
+        spans = [(snippet.start, snippet.end) for i, snippet in enumerate(self._snippets) if i not in self._decoded]
+        coverage = covered(info.duration, info.holes, spans)
+        return analysis.conclude(video_facts(info), coverage)
+
+    def _scores(self) -> NDArray[np.float32]:
+        features = np.stack([snippet.feature for snippet in self._snippets])
+        window = self._detector.model.config.head.window
+        parts = [features[first : first + window] for first in range(0, len(features), window)]
+        return np.concatenate([self._detector.score(part).scores.numpy() for part in parts])

@@ -1,0 +1,32 @@
+"""Put on PYTHONPATH, makes decoding processes fail on files whose names say how."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+FAULTS = {
+    "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "freeze": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "loop": lambda: time.sleep(3600),
+    "exit": lambda: os._exit(0),
+    "bug": lambda: 1 // 0,
+}
+
+if "dsanet_cli.decoder_worker" in sys.orig_argv:
+    from dsanet_cli.demux import Demuxer
+
+    original = Demuxer.write
+    written: dict[str, int] = {}
+
+    def write(self: Demuxer, *arguments: object) -> None:
+        """Fail in the second chunk of a file, in the middle of what would be decoded."""
+        name = self.path.stem
+        written[name] = written.get(name, 0) + 1
+        if written[name] == 2 and name in FAULTS:
+            FAULTS[name]()
+        original(self, *arguments)
+
+    Demuxer.write = write
