@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,7 @@ from dsanet_cli.model.inference import score_window
 from dsanet_cli.prefetch import prefetch
 from dsanet_cli.sources import FEATURE_SUFFIX
 from dsanet_cli.timeline import ModelFacts, Sampling, Timeline, VideoFacts, build_timeline
-from dsanet_cli.video import Snippet, open_video
+from dsanet_cli.video import Snippet, VideoInfo, open_video
 from dsanet_cli.weights import Model
 
 DEFAULT_FEATURE_FPS = Fraction(30)
@@ -121,17 +121,7 @@ class Detector:
             snippets = prefetch(reader.snippets(), depth)
             encoded = encode_snippets(snippets, encoder, self.batch_size)
             windows = self.score(encoded)
-            info = reader.info
-            facts = VideoFacts(
-                path=str(path),
-                frames=info.frames,
-                duration=info.duration,
-                fps=info.fps,
-                width=info.width,
-                height=info.height,
-                codec=info.codec,
-            )
-            return self._conclude(windows, facts, self.sampling(path))
+            return self._conclude(windows, lambda: _facts(path, reader.info), self.sampling(path))
         finally:
             reader.close()
 
@@ -170,9 +160,11 @@ class Detector:
             duration=len(features) * seconds,
             fps=self.settings.feature_fps,
         )
-        return self._conclude(self.score(snippets), facts, self.sampling(path))
+        return self._conclude(self.score(snippets), lambda: facts, self.sampling(path))
 
-    def _conclude(self, windows: Iterable[ScoredWindow], facts: VideoFacts, sampling: Sampling) -> Detection:
+    def _conclude(
+        self, windows: Iterable[ScoredWindow], facts: Callable[[], VideoFacts], sampling: Sampling
+    ) -> Detection:
         times: list[tuple[float, float]] = []
         scores, probabilities = [], []
         peaks = PeakFrames(self.rule.threshold)
@@ -183,7 +175,7 @@ class Detector:
             probabilities.append(window.probabilities)
         starts, ends = np.array(times, dtype=np.float64).T
         timeline = build_timeline(
-            facts,
+            facts(),
             ModelFacts(self.model.config.name, self.model.sha256),
             self.model.config.class_names,
             sampling,
@@ -194,6 +186,18 @@ class Detector:
             np.concatenate(probabilities),
         )
         return Detection(timeline, peaks.of(timeline))
+
+
+def _facts(path: Path, info: VideoInfo) -> VideoFacts:
+    return VideoFacts(
+        path=str(path),
+        frames=info.frames,
+        duration=info.duration,
+        fps=info.fps,
+        width=info.width,
+        height=info.height,
+        codec=info.codec,
+    )
 
 
 class PeakFrames:

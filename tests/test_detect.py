@@ -138,7 +138,7 @@ def test_snippets_are_never_split_between_batches(detector):
             return np.repeat(frames[:, 0, 0, :1].astype(np.float32), WIDTH, axis=1)
 
     def snippet(index, value):
-        return Snippet(index, index, index + 1, np.full((2, 1, 1, 3), value, np.uint8))
+        return Snippet(index, index, index + 1, 16, np.full((2, 1, 1, 3), value, np.uint8))
 
     encoded = list(encode_snippets([snippet(i, 10 * i) for i in range(5)], Encoder(), batch_size=3))
     assert shapes == [4, 4, 2]
