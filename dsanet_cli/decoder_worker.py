@@ -51,8 +51,8 @@ def main() -> None:
 
 
 def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], send: Send) -> None:
-    reader = open_video(job.path, job.size, job.sampled_frames, job.snippet_frames, job.threads)
-    send(Opened(reader.promised_duration))
+    reader = open_video(job.path, job.size, job.sampled_frames, job.snippet_frames)
+    send(Opened(reader.info.duration))
     wanted = None
     if job.scan:
         for snippet in reader.key_snippets():

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import av
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -30,8 +31,6 @@ CHUNK_TICK = Fraction(1, 25)
 """Time from frame to frame in the chunks written, in seconds: a rate that no container or codec doubts."""
 DEFAULT_RATE = Fraction(25)
 """Frames per second where the file says nothing."""
-FIRST_PICTURE_PACKETS = 1000
-"""Compressed frames after which a video without a picture is given up."""
 MISSING_SECONDS, MISSING_SHARE = 1.0, 0.05
 """A video is cut off if it ends earlier than its header says by more than the larger of these."""
 MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -124,7 +123,7 @@ class Demuxer:
         self.rate = rate if rate > 0 else DEFAULT_RATE
         self._time_base = self._stream.time_base or 1 / self.rate
         self.clock = Clock(self._time_base, self.rate)
-        self._failure: str | None = None
+        self._read_failed = False
 
     def __enter__(self) -> Demuxer:
         return self
@@ -137,15 +136,29 @@ class Demuxer:
         """The codec as ffmpeg calls it."""
         return self._stream.codec_context.codec.canonical_name
 
+    @property
+    def decoder(self) -> VideoCodecContext:
+        """A decoder set up for this stream; ``chunks`` does not touch it."""
+        return self._stream.codec_context
+
+    @property
+    def missing_end(self) -> tuple[float, float] | None:
+        """After ``chunks``: from where to where, in seconds, the video could not be read though it should go on."""
+        end, promised = self.clock.end, self.promised_length()
+        if self._read_failed:
+            return end, max(promised, end + float(1 / self.rate))
+        if promised - end > max(MISSING_SECONDS, MISSING_SHARE * promised):
+            return end, promised
+        return None
+
     def first_picture(self) -> VideoFrame:
         """Decode until there is a frame.
 
         Raises:
-            VideoError: there is none near the start.
+            VideoError: there is none.
         """
         reason = "no frame can be decoded"
-        packets = itertools.islice(self._packets(), FIRST_PICTURE_PACKETS)
-        for packet in itertools.chain(packets, [None]):
+        for packet in itertools.chain(self._packets(), [None]):
             try:
                 for frame in self._stream.decode(packet):
                     return frame
@@ -156,10 +169,8 @@ class Demuxer:
     def chunks(self, least: int = CHUNK_FRAMES) -> Iterator[Chunk]:
         """Cut the stream into runs of at least ``least`` frames; what remains at its end may be shorter.
 
-        A run ends at a key frame, and later than it could where time stamps make a cut uncertain.
-
-        Raises:
-            VideoError: where reading fails or the file ends too early, after all that could be read.
+        A run ends at a key frame, and later than it could where time stamps make a cut uncertain. Where the file
+        can be read no further, the chunks end; ``missing_end`` then says what they lack.
         """
         run: list[Group] = []
         frames = 0
@@ -171,7 +182,6 @@ class Demuxer:
             if following is None or frames >= (least if following.has_distinct_stamps() else 4 * least):
                 yield self._chunk(run, following)
                 run, frames = [], 0
-        self._check_length()
 
     def write(self, chunk: Chunk, path: Path, container: str) -> None:
         """Write a chunk to a file whose time stamps are the frames' places in showing order.
@@ -207,8 +217,8 @@ class Demuxer:
                     if held is not None:
                         yield held
                     held = packet
-        except av.FFmpegError as error:
-            self._failure = error.strerror or "unknown error"
+        except av.FFmpegError:
+            self._read_failed = True
         except IndexError:
             pass  # from PyAV after the last packet, if a stream appeared midway
         if held is not None and not held.is_corrupt:  # a recording can stop in the middle of its last frame
@@ -264,15 +274,7 @@ class Demuxer:
         # AVI has no presentation times, and what ffmpeg then makes up can rise with the decoding order.
         return not self._stream.codec_context.has_b_frames or stamps != sorted(stamps)
 
-    def _check_length(self) -> None:
-        end = self.clock.end
-        if self._failure:
-            raise video_error(self.path, f"cannot be read beyond {end:.1f} s ({self._failure}); {COPY_AGAIN}")
-        promised = self._promised_length()
-        if promised - end > max(MISSING_SECONDS, MISSING_SHARE * promised):
-            raise video_error(self.path, f"cut off, it ends after {end:.1f} s of {promised:.1f} s; {COPY_AGAIN}")
-
-    def _promised_length(self) -> float:
+    def promised_length(self) -> float:
         """Seconds that the picture lasts by the header; 0 where that does not say."""
         if self._stream.duration:
             return float(self._stream.duration * self._time_base)

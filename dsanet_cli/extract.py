@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import numpy as np
 from dsanet_cli.batching import FloatArray
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.console import plain_console, print_error, progress_bar, unexpected
+from dsanet_cli.container import video_error
 from dsanet_cli.detect import DEFAULT_BATCH, PREFETCHED_BATCHES, encode_snippets
 from dsanet_cli.encoder import CENTRE_CROP, FrameEncoder, choose_device, choose_precision, precision_name
 from dsanet_cli.encoder_choice import EncoderChoice, choose_encoder
@@ -25,9 +26,10 @@ from dsanet_cli.feature_folder import claim_folder, feature_file, is_whole, writ
 from dsanet_cli.feature_list import VideoLabels, check_listable, write_list
 from dsanet_cli.features import ListedFeature
 from dsanet_cli.prefetch import prefetch
+from dsanet_cli.probe import probe
 from dsanet_cli.sidecar import Extraction, tower_sha256
 from dsanet_cli.sources import FEATURE_SUFFIX, Listing, Source, find_sources
-from dsanet_cli.video import VideoReader, open_video
+from dsanet_cli.video import Snippet, VideoInfo, VideoReader, open_video
 
 
 @dataclass(frozen=True)
@@ -174,21 +176,15 @@ class _Run:
         """Write the features of one video; whatever goes wrong is this video's alone."""
         paths = self._feature_files(source)
         try:
-            # Reads through the file without decoding, which takes a moment, and says how long it should be.
-            reader = open_video(
-                source.path, self.encoder.preprocessing.resize, self.settings.sampled_frames, self.snippet_frames
-            )
-            count = max(1, reader.info.frames // self.snippet_frames)  # a rest is dropped (protocol: features)
-            shape = (count, self.width)
-            if not self.settings.overwrite and all(is_whole(path, shape, self.settings.storage) for path in paths):
+            if not self.settings.overwrite and self._is_done(source.path, paths):
                 self.kept += 1
             else:
                 started = time.monotonic()
-                features = self._encode(reader, count)
+                features = self._encode(source.path)
                 write_features(paths, features, self.settings.storage)
                 self.extracted += 1
                 if self.settings.verbose:
-                    seconds = time.monotonic() - started
+                    seconds, count = time.monotonic() - started, len(features)
                     self.log.print(f"{source.path}: {count} snippet{'s' * (count > 1)} in {seconds:.1f} s")
             if source.path in self.label_of:
                 self.listed += [ListedFeature(path, self.label_of[source.path]) for path in paths]
@@ -205,14 +201,23 @@ class _Run:
     def _feature_files(self, source: Source) -> list[Path]:
         return [feature_file(self.settings.output, source.relative, crop) for crop in self.settings.crops]
 
-    def _encode(self, reader: VideoReader, count: int) -> FloatArray:
-        """Features (``count``, crops, D) of the first ``count`` snippets, from one pass over the video."""
-        depth = math.ceil(PREFETCHED_BATCHES * self.batch_size / self.settings.sampled_frames)
-        crops = self.settings.crops
+    def _is_done(self, video: Path, paths: Sequence[Path]) -> bool:
+        """Whether the files are there and as long as the video, which is read for that but not decoded."""
+        if not all(path.exists() for path in paths):
+            return False
+        info = probe(video)
+        shape = (max(1, info.frames // self.snippet_frames), self.width)
+        return not info.holes and all(is_whole(path, shape, self.settings.storage) for path in paths)
+
+    def _encode(self, video: Path) -> FloatArray:
+        """Features (N, crops, D) of a video's whole snippets, from one pass over it."""
+        settings, crops = self.settings, self.settings.crops
+        reader = open_video(video, self.encoder.preprocessing.resize, settings.sampled_frames, self.snippet_frames)
+        depth = math.ceil(PREFETCHED_BATCHES * self.batch_size / settings.sampled_frames)
         try:
             with contextlib.closing(prefetch(reader.snippets(), depth)) as decoded:
                 # The crops take turns batch by batch, so that no more than a batch waits for the last of them.
-                copies = itertools.tee((snippet for snippet in decoded if snippet.index < count), len(crops))
+                copies = itertools.tee(_without_gaps(decoded, reader, self.snippet_frames), len(crops))
                 encoded = (
                     encode_snippets(copy, self.encoder, self.batch_size, crop)
                     for copy, crop in zip(copies, crops, strict=True)
@@ -220,3 +225,26 @@ class _Run:
                 return np.array([[item.feature for item in same] for same in zip(*encoded, strict=True)])
         finally:
             reader.close()
+
+
+def _without_gaps(snippets: Iterable[Snippet], reader: VideoReader, snippet_frames: int) -> Iterator[Snippet]:
+    """The whole snippets of a video, or its only one; a rest is dropped (protocol: features).
+
+    Raises:
+        VideoError: the video has a hole: the features after it would be taken for those of an earlier time.
+    """
+    for snippet in snippets:
+        _refuse_holes(reader.info)
+        if snippet.length == snippet_frames or snippet.index == 0:
+            yield snippet
+    _refuse_holes(reader.info)
+
+
+def _refuse_holes(info: VideoInfo) -> None:
+    if info.holes:
+        start, end = info.holes[0]
+        raise video_error(
+            info.path,
+            f"cannot be decoded from {start:.1f} s to {end:.1f} s, and features with a gap would be out of time; "
+            "copy it again, or cut it there",
+        )

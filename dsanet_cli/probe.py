@@ -1,8 +1,8 @@
-"""What a video file holds, found out by reading through it without decoding."""
+"""What a video file holds, found out from its first picture and by reading through it without decoding."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from dsanet_cli.container import COPY_AGAIN, video_error
 from dsanet_cli.demux import Demuxer
-from dsanet_cli.errors import VideoError
 
 LARGEST_DENOMINATOR = 1001
 """Of frame rates: those of television are multiples of 1 / 1001."""
@@ -22,9 +21,11 @@ LARGEST_DENOMINATOR = 1001
 class VideoInfo:
     """What a video file holds: counted frame by frame, not taken from its header.
 
-    ``fps`` is the average rate; ``duration`` is in seconds from the first frame to the end of the last;
-    ``width`` and ``height`` are as displayed, after the rotation that the file asks for; ``codec`` is ffmpeg's
-    name for it (``h264``, ``hevc``).
+    ``frames`` counts those that cannot be decoded too. ``fps`` is the average rate; ``duration`` is in seconds from
+    the first frame to the end of the last, or to where the header says that the video ends if the file breaks off
+    before; ``width`` and ``height`` are as displayed, after the rotation that the file asks for; ``codec`` is
+    ffmpeg's name for it (``h264``, ``hevc``); ``holes`` are the spans (start, end) in seconds of which there is no
+    picture, in order and apart from each other.
     """
 
     path: Path
@@ -34,6 +35,13 @@ class VideoInfo:
     width: int
     height: int
     codec: str
+    holes: tuple[tuple[float, float], ...] = ()
+
+    def with_hole(self, start: float, end: float) -> VideoInfo:
+        """The same with one more hole, which starts no earlier than those before."""
+        if self.holes and start <= self.holes[-1][1]:
+            return replace(self, holes=(*self.holes[:-1], (self.holes[-1][0], end)))
+        return replace(self, holes=(*self.holes, (start, end)))
 
 
 @dataclass(frozen=True)
@@ -63,16 +71,15 @@ class Orientation:
         return picture
 
 
-def probe(path: Path) -> tuple[VideoInfo, Orientation]:
-    """Read through a file once, decoding its first frame only.
-
-    Of a file that cannot be read to its end, ``VideoInfo`` describes the part that can be.
+def look(path: Path) -> tuple[VideoInfo, Orientation]:
+    """Decode a file's first frame: what it shows of the video, with no frame counted yet and the header's duration.
 
     Raises:
         VideoError: it holds no frames that can be decoded; the message says why.
     """
     with Demuxer(path) as demuxer:
         picture = demuxer.first_picture()
+        rate, codec, duration = demuxer.rate, demuxer.codec, demuxer.promised_length()
     orientation = Orientation()
     matrix = picture.side_data.get("DISPLAYMATRIX")
     if isinstance(matrix, SideData):
@@ -80,24 +87,36 @@ def probe(path: Path) -> tuple[VideoInfo, Orientation]:
     height, width = picture.height, picture.width
     if orientation.transpose:
         height, width = width, height
+    return VideoInfo(path, 0, rate, duration, width, height, codec), orientation
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read through a file once and count its frames, decoding the first only.
+
+    Raises:
+        VideoError: it holds no frames that can be decoded; the message says why.
+    """
+    info, _ = look(path)
     with Demuxer(path) as demuxer:
-        frames = _count_frames(demuxer)
-        duration = demuxer.clock.end
-        fps = _plausible_rate(demuxer.rate, frames, duration)
-        return VideoInfo(path, frames, fps, duration, width, height, demuxer.codec), orientation
+        frames = sum(len(chunk.frames) for chunk in demuxer.chunks())
+        return counted(info, demuxer, frames)
 
 
-def _count_frames(demuxer: Demuxer) -> int:
-    frames = 0
-    try:
-        for chunk in demuxer.chunks():
-            frames += len(chunk.frames)
-    except VideoError:
-        if not frames:
-            raise
+def counted(info: VideoInfo, demuxer: Demuxer, frames: int) -> VideoInfo:
+    """Complete ``info`` once ``demuxer`` has been read to its end, where it gave ``frames`` frames.
+
+    Raises:
+        VideoError: there were none.
+    """
     if not frames:
-        raise video_error(demuxer.path, f"holds no key frame, so nothing can be decoded; {COPY_AGAIN}")
-    return frames
+        raise video_error(info.path, f"holds no key frame, so nothing can be decoded; {COPY_AGAIN}")
+    end, missing = demuxer.clock.end, demuxer.missing_end
+    return replace(
+        info if missing is None else info.with_hole(*missing),
+        frames=frames,
+        fps=_plausible_rate(demuxer.rate, frames, end),
+        duration=end if missing is None else missing[1],
+    )
 
 
 def _plausible_rate(claimed: Fraction, frames: int, duration: float) -> Fraction:

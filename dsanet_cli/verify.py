@@ -14,6 +14,7 @@ from rich.table import Table
 
 from dsanet_cli.batching import FloatArray, encode_frames
 from dsanet_cli.console import plain_console
+from dsanet_cli.container import COPY_AGAIN, video_error
 from dsanet_cli.detect import DEFAULT_BATCH, PREFETCHED_BATCHES
 from dsanet_cli.encoder import CENTRE_CROP, FrameEncoder, choose_device, choose_precision, precision_name
 from dsanet_cli.encoder_choice import EncoderChoice, choose_encoder
@@ -105,15 +106,16 @@ def compare(
         crop: Which of the ten crops.
         snippet_frames: Frames in a snippet.
         batch_size: Frames encoded at once.
+
+    Raises:
+        VideoError: no snippet that both have can be decoded.
     """
-    count = max(1, reader.info.frames // snippet_frames)
-    common = min(count, len(published))
     starts: list[float] = []
     cosines: dict[str, list[float]] = {name: [] for name in POOLINGS}
     depth = math.ceil(PREFETCHED_BATCHES * batch_size / snippet_frames)
     try:
-        with contextlib.closing(prefetch(reader.snippets(), depth)) as decoded:
-            compared = (snippet for snippet in decoded if snippet.index < common)
+        with contextlib.closing(prefetch(reader.snippets(range(len(published))), depth)) as decoded:
+            compared = (snippet for snippet in decoded if snippet.length == snippet_frames or snippet.index == 0)
             for snippet, frames in encode_frames(compared, encoder, batch_size, crop):
                 starts.append(snippet.start)
                 for name, kept in POOLINGS.items():
@@ -121,8 +123,10 @@ def compare(
                     cosines[name].append(cosine(pooled, published[snippet.index]))
     finally:
         reader.close()
+    if not starts:
+        raise video_error(reader.info.path, f"none of its first {len(published)} snippets can be decoded; {COPY_AGAIN}")
     return Comparison(
-        extracted=count,
+        extracted=max(1, reader.info.frames // snippet_frames),
         published=len(published),
         starts=np.array(starts),
         cosines={name: np.array(values, dtype=np.float32) for name, values in cosines.items()},

@@ -14,7 +14,7 @@ from dsanet_cli.video import Snippet
 
 def snippet(index, values):
     frames = np.array(values, np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=3)
-    return Snippet(index, index, index + 1, frames, 16)
+    return Snippet(index, index, index + 1, 16, frames)
 
 
 class FakeEncoder:
@@ -108,8 +108,8 @@ def test_the_encoder_is_not_given_more_than_it_can_take():
 def test_a_frame_has_the_same_features_wherever_it_stands(dtype):
     encoder = FrameEncoder(tiny_clip().visual, tiny_config().preprocessing, torch.device("cpu"), dtype)
     frames = np.random.default_rng(0).integers(0, 256, (7, 32, 48, 3), dtype=np.uint8)
-    mine = Snippet(0, 0.0, 1.0, frames[:2], 16)
+    mine = Snippet(0, 0.0, 1.0, 16, frames[:2])
     (alone,) = encode_frames([mine], encoder, 4)
-    others = [Snippet(i, i, i + 1, frames[2 + i : 5 + i], 16) for i in range(3)]
+    others = [Snippet(i, i, i + 1, 16, frames[2 + i : 5 + i]) for i in range(3)]
     among = [features for _, features in encode_frames([*others, mine], encoder, 4)]
     np.testing.assert_array_equal(among[-1], alone[1])

@@ -20,6 +20,7 @@ from dsanet_cli.encoder_choice import EncoderChoice
 from dsanet_cli.errors import SourceError, UsageError
 from dsanet_cli.extract import ExtractOutcome, ExtractSettings, run_extract
 from dsanet_cli.features import load_features, read_list
+from dsanet_cli.probe import probe
 from dsanet_cli.sidecar import SIDECAR_FILE, read_extraction, tower_sha256
 from dsanet_cli.video import open_video
 from dsanet_cli.weights import load_model
@@ -223,14 +224,43 @@ def test_other_settings_need_another_folder_or_overwrite(extract, tmp_path):
     assert not np.array_equal(np.load(tmp_path / "out" / "clip__0.npy"), before)
 
 
-def test_a_video_damaged_at_its_end_leaves_no_file(extract, tmp_path, capsys):
+def test_a_video_with_a_hole_leaves_no_file(extract, tmp_path, capsys):
     write_video(tmp_path / "good.mp4", frames=20)
-    damage(write_video(tmp_path / "bad.mp4", frames=80, gop=8), 60, 8)
+    damage(write_video(tmp_path / "bad.mp4", frames=96, gop=8), 60, 20)
     assert extract("bad.mp4", "good.mp4", crops=(0, 1)) == ExtractOutcome(extracted=1, kept=0, failed=1)
     (line,) = capsys.readouterr().err.splitlines()
-    assert "bad.mp4: cannot be decoded beyond" in line
+    assert "bad.mp4: cannot be decoded from 2.6 s to 3.2 s, and features with a gap would be out of time" in line
     names = {file.name for file in (tmp_path / "out").iterdir()}
     assert names == {"good__0.npy", "good__1.npy", SIDECAR_FILE}
+
+
+def test_a_video_that_is_cut_off_leaves_no_file(extract, tmp_path, capsys):
+    path = write_video(tmp_path / "bad.mp4", frames=200, container_options={"movflags": "faststart"})
+    extract("bad.mp4")
+    written = tmp_path / "out" / "bad__0.npy"
+    shorter = path.stat().st_size * 6 // 10
+    path.write_bytes(path.read_bytes()[:shorter])
+    np.save(written, np.load(written)[:7])
+    assert extract("bad.mp4") == ExtractOutcome(extracted=0, kept=0, failed=1)
+    assert "bad.mp4: cannot be decoded from 4." in capsys.readouterr().err
+
+
+def test_a_few_damaged_frames_do_not_matter(extract, encode, tmp_path):
+    path = damage(write_video(tmp_path / "clip.mp4", frames=64, gop=8), 20, 3)
+    assert extract("clip.mp4").extracted == 1
+    features = np.load(tmp_path / "out" / "clip__0.npy")
+    assert features.shape == (4, WIDTH)
+    np.testing.assert_allclose(features, encode(path), rtol=1e-4, atol=1e-5)
+
+
+def test_a_video_is_read_for_its_length_only_where_features_are(extract, tmp_path, monkeypatch):
+    write_video(tmp_path / "clip.mp4", frames=32)
+    probed = []
+    monkeypatch.setattr(extract_module, "probe", lambda path: probed.append(path) or probe(path))
+    extract("clip.mp4")
+    assert probed == []
+    assert extract("clip.mp4").kept == 1
+    assert probed == [tmp_path / "clip.mp4"]
 
 
 def test_a_bug_in_one_video_does_not_end_the_run(extract, tmp_path, monkeypatch, capsys):

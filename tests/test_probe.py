@@ -37,13 +37,14 @@ def test_a_rate_that_only_names_the_clock_is_replaced(tmp_path, monkeypatch):
         self.rate = Fraction(1000)
 
     monkeypatch.setattr(Demuxer, "__init__", claim)
-    info, _ = probe(path)
+    info = probe(path)
     assert info.fps == 25
 
 
 def test_hidden_and_cut_off_frames_are_not_counted(tmp_path):
     path = write_video(tmp_path / "clip.mp4", 200, container_options={"movflags": "faststart"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    info, _ = probe(path)
+    info = probe(path)
     assert 50 < info.frames < 150
-    assert info.duration == pytest.approx(info.frames / 25, abs=1e-3)
+    assert info.holes == ((pytest.approx(info.frames / 25, abs=1e-3), 8.0),)
+    assert (info.duration, info.fps) == (8.0, 25)

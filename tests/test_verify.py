@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from media import write_video
+from media import damage, write_video
 from test_cli import run
 from tiny import MARGINS, WIDTH, tiny_clip
 from typer.testing import CliRunner
@@ -124,6 +124,24 @@ def test_a_video_that_is_none(verify, tmp_path):
     np.save(tmp_path / "clip__0.npy", np.ones((1, WIDTH), np.float32))
     (tmp_path / "clip.mp4").write_text("not a video")
     with pytest.raises(VideoError, match=r"clip\.mp4: not a video"):
+        verify(tmp_path / "clip__0.npy")
+
+
+def test_snippets_that_cannot_be_decoded_are_not_compared(published, verify, tmp_path):
+    path = write_video(tmp_path / "clip.mp4", frames=96, gop=8)
+    features = published("mean of all frames")
+    damage(path, 28, 24)
+    comparison = verify(features)
+    np.testing.assert_allclose(comparison.starts, [0, 0.64, 1.92, 2.56, 3.2], atol=1e-6)
+    assert (comparison.extracted, comparison.published) == (6, 6)
+    # Of the second and the fourth snippet some frames are missing.
+    np.testing.assert_allclose(comparison.cosines["mean of all frames"][[0, 3, 4]], 1, atol=1e-5)
+
+
+def test_a_video_of_which_nothing_can_be_compared(verify, tmp_path):
+    damage(write_video(tmp_path / "clip.mp4", frames=64, gop=8), 0, 20)
+    np.save(tmp_path / "clip__0.npy", np.ones((1, WIDTH), np.float32))
+    with pytest.raises(VideoError, match=r"clip\.mp4: none of its first 1 snippets can be decoded; copy it again"):
         verify(tmp_path / "clip__0.npy")
 
 

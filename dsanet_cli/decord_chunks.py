@@ -1,0 +1,129 @@
+"""Decoding a chunk with decord: fast, and right where every frame is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Set
+from pathlib import Path
+
+import av
+import decord
+import numpy as np
+from numpy.typing import NDArray
+
+from dsanet_cli.container import video_error
+from dsanet_cli.demux import Chunk, Demuxer
+from dsanet_cli.errors import VideoError
+
+THREADS = min(os.cpu_count() or 1, 4)
+"""Decoding threads; more only lengthen the decoder's start at each chunk."""
+CHUNK_CONTAINERS = ("nut", "matroska", "mov")
+"""Tried in turn. NUT holds nearly any codec, but decord wants a frame rate or a frame count, and ffmpeg finds
+neither in a NUT file of one frame or of some MPEG-4; one of the others then does it."""
+NO_REPEATS = 1e-9
+"""The share of missing frames that decord may replace by the frame before: none."""
+
+Picture = NDArray[np.uint8]
+
+
+class Undecodable(Exception):
+    """decord fails at a chunk, or gives more or fewer frames than it holds."""
+
+
+DECODER_ERRORS = (decord.DECORDError, decord.DECORDLimitReachedError, av.FFmpegError, ValueError)
+
+decord.logging.set_level(decord.logging.QUIET)
+
+
+class DecordDecoder:
+    """Decodes chunks of one video; ``dsanet_cli.demux`` says why not the file as a whole.
+
+    Args:
+        demuxer: Of the video.
+        size: (height, width) in pixels of the pictures, as they are stored.
+        folder: For temporary files.
+    """
+
+    def __init__(self, demuxer: Demuxer, size: tuple[int, int], folder: Path) -> None:
+        self._demuxer = demuxer
+        self._size = size
+        self._folder = folder
+
+    def decode(self, chunk: Chunk, wanted: Set[int]) -> dict[int, Picture]:
+        """Pictures (H, W, 3) by place in showing order: the ``wanted`` ones, the first and the last of a chunk.
+
+        Raises:
+            Undecodable: any frame cannot be decoded, wanted or not.
+            VideoError: there is no room for a temporary file.
+        """
+        try:
+            frames = _read(self._open(chunk), len(chunk.packets), wanted, chunk.ordered)
+        except DECODER_ERRORS as error:
+            raise Undecodable from error
+        return {place: self._picture(frame) for place, frame in frames.items()}
+
+    def _open(self, chunk: Chunk) -> decord.VideoReader:
+        height, width = self._size
+        failure: Exception = Undecodable()
+        for container in CHUNK_CONTAINERS:
+            file = self._folder / f"chunk.{container}"
+            try:
+                self._demuxer.write(chunk, file, container)
+                return decord.VideoReader(
+                    str(file), width=width, height=height, num_threads=THREADS, fault_tol=NO_REPEATS
+                )
+            except OSError as error:
+                raise no_room(self._demuxer.path, error) from error
+            except (decord.DECORDError, ValueError) as error:
+                failure = error
+        raise failure
+
+    def _picture(self, frame: Picture) -> Picture:
+        height, width = self._size
+        # Rows are padded. If a padded row divides by the width, decord takes the quotient for the channels.
+        return frame.reshape(height, -1)[:, : 3 * width].reshape(height, width, 3)
+
+
+def no_room(path: Path, error: OSError) -> VideoError:
+    """What to tell where a temporary file for the video at ``path`` cannot be written."""
+    return video_error(path, f"no temporary file can be written ({error.strerror}); free some space or set TMPDIR")
+
+
+def _read(reader: decord.VideoReader, count: int, sampled: Set[int], ordered: bool) -> dict[int, Picture]:
+    """Read the first, the sampled and the last of ``count`` frames, forwards and without a seek.
+
+    decord skips frames without converting them, which saves up to half of the time, but it takes for granted
+    that every packet gives one frame: where one is missing, all after it move up. So the first frame is always
+    read (a skip counts the decoder's answers that it needs more data before that as frames), and so is the
+    last, after which there must be no more.
+
+    Raises:
+        Undecodable: frames are missing or left over.
+        decord.DECORDError: decoding failed.
+    """
+    if len(reader) != count:
+        raise Undecodable
+    # Where a codec knows key frames only, all are marked so, and a skip would seek.
+    can_skip = ordered and reader.get_key_indices() == [0]
+    kept = {0, count - 1} | sampled
+    frames: dict[int, Picture] = {}
+    position = 0
+    for place in sorted(kept) if can_skip else range(count):
+        if place > position:
+            reader.skip_frames(place - position)
+        frame = _next(reader)
+        position = place + 1
+        if frame is None:
+            raise Undecodable
+        if place in kept:
+            frames[place] = frame.asnumpy()
+    if _next(reader) is not None:
+        raise Undecodable
+    return frames
+
+
+def _next(reader: decord.VideoReader) -> decord.nd.NDArray | None:
+    try:
+        return reader.next()
+    except StopIteration:
+        return None
