@@ -153,6 +153,7 @@ def detect(
 
     Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
     """
+    part = parse_shard(shard)
     from fractions import Fraction
 
     from dsanet_cli.batch import BatchSettings, run_batch
@@ -177,7 +178,7 @@ def detect(
                 scan_level=scan_level if scan else None,
             ),
             pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
-            shard=parse_shard(shard),
+            shard=part,
             threshold=threshold,
             release=release,
             merge_gap=merge_gap,

@@ -123,4 +123,4 @@ def _plausible_rate(claimed: Fraction, frames: int, duration: float) -> Fraction
     measured = Fraction(frames / duration)
     if measured / 2 <= claimed <= measured * 2:
         return claimed
-    return measured.limit_denominator(LARGEST_DENOMINATOR)  # some recorders claim the rate of their clock
+    return measured.limit_denominator(LARGEST_DENOMINATOR) or measured  # some recorders claim the rate of their clock

@@ -11,7 +11,6 @@ from typing import IO
 from dsanet_cli.detect import Detection, Detector
 from dsanet_cli.errors import OutputError
 from dsanet_cli.files import atomic_write
-from dsanet_cli.plot import save_plot
 from dsanet_cli.report import read_timeline, write_csv, write_json
 from dsanet_cli.sources import Source
 from dsanet_cli.timeline import Timeline
@@ -71,7 +70,7 @@ class ResultFolder:
             path = self.path(source, kind)
             if kind == "png":
                 with atomic_write(path, "wb") as image:
-                    save_plot(detection.timeline, image, detection.thumbnails)
+                    _write_plot(detection, image)
             else:
                 with atomic_write(path) as stream:
                     _write_text(kind, detection.timeline, stream)
@@ -80,7 +79,7 @@ class ResultFolder:
 def write_stdout(kind: str, detection: Detection) -> None:
     """Write one result in one format to stdout."""
     if kind == "png":
-        save_plot(detection.timeline, sys.stdout.buffer, detection.thumbnails)
+        _write_plot(detection, sys.stdout.buffer)
     else:
         _write_text(kind, detection.timeline, sys.stdout)
 
@@ -90,3 +89,9 @@ def _write_text(kind: str, timeline: Timeline, stream: IO[str]) -> None:
         write_json(timeline, stream)
     else:
         write_csv(timeline, stream)
+
+
+def _write_plot(detection: Detection, stream: IO[bytes]) -> None:
+    from dsanet_cli.plot import save_plot  # noqa: PLC0415  (matplotlib loads while the first video is analysed)
+
+    save_plot(detection.timeline, stream, detection.thumbnails)

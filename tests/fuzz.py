@@ -51,7 +51,7 @@ PLAUSIBLE_SECONDS = 60
 """The valid videos last a few seconds: damaged time stamps made a longer one."""
 
 FILE = re.compile(rf"{FOLDER}/([^\s:]+)")
-OURS = re.compile(rf"error: |model |results in |video +verdict |{FOLDER}/")
+OURS = re.compile(rf"error: |model |results in |video +verdict |(\d+/\d+ )?{FOLDER}/")
 """How lines that the program prints to stderr start."""
 ANALYSED = re.compile(rf"{FOLDER}/([^\s:]+): analysed in ([\d.]+) s")
 SPECIFICS = re.compile(r"0x[0-9a-f]+|\d[\d.]*")

@@ -347,3 +347,12 @@ def test_a_name_too_long_is_told():
     name = "x" * 300
     (problem,) = find(name).problems
     assert str(problem).startswith(f"{name}: ")
+
+
+def test_shards_are_the_whole_without_overlap():
+    make(*(f"{number}.mp4" for number in range(7)))
+    listing = find(".", "gone.mp4", "lost.mp4")
+    shards = [listing.shard(number, 3) for number in (1, 2, 3)]
+    assert [len(shard.sources) for shard in shards] == [3, 2, 2]
+    assert {source for shard in shards for source in shard.sources} == set(listing.sources)
+    assert [len(shard.problems) for shard in shards] == [1, 1, 0]
