@@ -103,8 +103,8 @@ class FallbackDecoder:
         """The frame that it shares with the chunk before."""
         self._root = self._latest = 0
         """Serial numbers of the key frame fed last, and of the frame that came out last."""
-        self._lost = self._lost_before = False
-        """Whether a frame failed since that key frame; since the key frame before it."""
+        self._lost = self._lost_before = True
+        """Whether a frame failed since that key frame; between it and the one before."""
         self._unsound: set[int] = set()
 
     def decode(self, chunk: Chunk, before: Chunk | None, after: Chunk | None) -> Iterator[tuple[int, VideoFrame]]:
