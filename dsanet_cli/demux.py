@@ -207,7 +207,7 @@ class Demuxer:
             stream = out.add_stream_from_template(self._stream, opaque=True)
             stream.time_base = CHUNK_TICK
             for at, (packet, rank) in enumerate(zip(chunk.packets, chunk.ranks, strict=True)):
-                copy = Packet(bytes(packet))
+                copy = copied(packet)
                 copy.stream, copy.time_base = stream, CHUNK_TICK
                 copy.pts, copy.dts, copy.duration = rank, at - delay, 1
                 copy.is_keyframe = at == 0
@@ -289,6 +289,14 @@ class Demuxer:
         if len(self._container.streams) == 1 and self._container.duration:
             return self._container.duration / av.time_base
         return 0.0
+
+
+def copied(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """A compressed frame without its time stamps and marks."""
+    # Made of its size first: PyAV leaves no room behind the bytes that it is given, where decoders read on.
+    copy: Packet[VideoStream] = Packet(packet.size)  # type: ignore[assignment]
+    copy.update(packet)
+    return copy
 
 
 def _stamp(packet: Packet[VideoStream]) -> int:

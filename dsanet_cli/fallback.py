@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from dsanet_cli.demux import Chunk, Demuxer
+from dsanet_cli.demux import Chunk, Demuxer, copied
 
 REORDERED = 16
 """Frames that a codec can hold back at most to show others first."""
@@ -172,7 +172,7 @@ class FallbackDecoder:
             self._root, self._lost_before, self._lost = serial, self._lost, False
         if self._lost or (self._lost_before and serial < self._root):
             self._unsound.add(serial)
-        copy: Packet[VideoStream] = Packet(bytes(packet))  # type: ignore[assignment]
+        copy = copied(packet)
         copy.pts = serial
         if not self._decode(copy):
             self._lost = True
