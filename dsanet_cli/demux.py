@@ -295,7 +295,7 @@ def copied(packet: Packet[VideoStream]) -> Packet[VideoStream]:
     """A compressed frame without its time stamps and marks."""
     # Made of its size first: PyAV leaves no room behind the bytes that it is given, where decoders read on.
     copy: Packet[VideoStream] = Packet(packet.size)  # type: ignore[assignment]
-    copy.update(packet)
+    copy.update(bytes(packet))
     return copy
 
 

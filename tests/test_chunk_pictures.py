@@ -100,6 +100,26 @@ def test_a_damaged_spot_costs_its_part_only(tmp_path, monkeypatch):
     assert found == {index: [16 * index + 8] for index in range(80) if index not in (37, 38)}
 
 
+def test_a_file_that_does_not_start_with_a_key_frame(tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", 100, codec="mpeg4", gop=36)
+    path = tmp_path / "clip.mkv"
+    with av.open(str(whole)) as read_from, av.open(str(path), "w") as written:
+        copy = written.add_stream_from_template(read_from.streams.video[0])
+        for packet in itertools.islice(read_from.demux(video=0), 1, None):
+            if packet.size:
+                packet.stream = copy
+                written.mux(packet)
+    reader = open_video(path, SIZE, 1)
+    assert [(s.index, read_number(s.frames[0])) for s in reader.snippets()] == [
+        (2, 41),
+        (3, 57),
+        (4, 73),
+        (5, 89),
+        (6, 98),
+    ]
+    assert reader.info.holes == seconds((0, 32))
+
+
 def test_holes_that_meet_are_one(tmp_path):
     path = damage(damage(write_video(tmp_path / "clip.mp4", 300, gop=8), 10, 40), 200, 60)
     _, info = read(path, 1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import av
 import decord
 import numpy as np
 import pytest
-from media import read_number, write_video
+from media import picture, read_number, write_video
 from test_video import FORMATS, OPEN_GOP, SIZE, expected_numbers
 
 from dsanet_cli.demux import Demuxer
@@ -127,9 +128,18 @@ def test_a_key_frame_alone(tmp_path):
         assert decoded(decoder, chunk, None, None) == [(place, place) for place in range(60)]
 
 
+def test_one_scaler_takes_frames_of_all_kinds():
+    def make(height, width, pix_fmt):
+        return av.VideoFrame.from_ndarray(picture(5, height, width), format="rgb24").reformat(format=pix_fmt)
+
+    scaler = Scaler((60, 84))
+    for kind in ((96, 128, "yuv420p"), (96, 128, "yuvj420p"), (72, 96, "yuv444p10le"), (96, 128, "nv12")):
+        np.testing.assert_array_equal(scaler.picture(make(*kind)), Scaler((60, 84)).picture(make(*kind)))
+
+
 @pytest.mark.parametrize(("height", "width"), [(60, 84), (95, 127), (33, 32)])
 def test_scaled_pictures_have_the_size_asked_for(tmp_path, height, width):
     with Demuxer(write_video(tmp_path / "clip.mp4", 2)) as demuxer:
-        picture = Scaler((height, width)).picture(demuxer.first_picture())
-    assert picture.shape == (height, width, 3)
-    assert read_number(picture) == 0
+        scaled = Scaler((height, width)).picture(demuxer.first_picture())
+    assert scaled.shape == (height, width, 3)
+    assert read_number(scaled) == 0
