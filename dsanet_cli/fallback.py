@@ -162,8 +162,7 @@ class FallbackDecoder:
     def _take(self, base: int, last: int) -> Iterator[tuple[int, _Decoded]]:
         while self._waiting and self._waiting[0].serial <= last:
             decoded = self._waiting.popleft()
-            if decoded.serial >= base:
-                yield decoded.serial - base, decoded
+            yield decoded.serial - base, decoded
             if decoded.serial == last:
                 self._joint = decoded
 

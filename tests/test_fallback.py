@@ -8,7 +8,7 @@ import av
 import decord
 import numpy as np
 import pytest
-from media import picture, read_number, write_video
+from media import read_number, write_video
 from test_video import FORMATS, OPEN_GOP, SIZE, expected_numbers
 
 from dsanet_cli.demux import Demuxer
@@ -130,7 +130,8 @@ def test_a_key_frame_alone(tmp_path):
 
 def test_one_scaler_takes_frames_of_all_kinds():
     def make(height, width, pix_fmt):
-        return av.VideoFrame.from_ndarray(picture(5, height, width), format="rgb24").reformat(format=pix_fmt)
+        content = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        return av.VideoFrame.from_ndarray(content, format="rgb24").reformat(format=pix_fmt)
 
     scaler = Scaler((60, 84))
     for kind in ((96, 128, "yuv420p"), (96, 128, "yuvj420p"), (72, 96, "yuv444p10le"), (96, 128, "nv12")):
