@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import av
 import decord
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 from media import read_number, write_video
 from test_video import FORMATS, OPEN_GOP, SIZE, expected_numbers
 
@@ -129,13 +131,21 @@ def test_a_key_frame_alone(tmp_path):
 
 
 def test_one_scaler_takes_frames_of_all_kinds():
-    def make(height, width, pix_fmt):
-        content = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-        return av.VideoFrame.from_ndarray(content, format="rgb24").reformat(format=pix_fmt)
+    content = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+
+    def make(height, width, pix_fmt, colours=None):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(content[:height, :width]), format="rgb24")
+        frame = frame.reformat(format=pix_fmt)
+        if colours is not None:
+            frame.colorspace = colours
+        return frame
 
     scaler = Scaler((60, 84))
-    for kind in ((96, 128, "yuv420p"), (96, 128, "yuvj420p"), (72, 96, "yuv444p10le"), (96, 128, "nv12")):
-        np.testing.assert_array_equal(scaler.picture(make(*kind)), Scaler((60, 84)).picture(make(*kind)))
+    kinds = ("yuv420p", Colorspace.ITU709), ("yuvj420p",), ("gray",), ("nv12",), ("yuv444p10le",)
+    for size, kind in itertools.product([(96, 128), (72, 96)], kinds):
+        np.testing.assert_array_equal(
+            scaler.picture(make(*size, *kind)), Scaler((60, 84)).picture(make(*size, *kind)), err_msg=f"{size} {kind}"
+        )
 
 
 @pytest.mark.parametrize(("height", "width"), [(60, 84), (95, 127), (33, 32)])
