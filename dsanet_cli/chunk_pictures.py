@@ -52,6 +52,8 @@ class ChunkPictures:
         if not targets:
             return {}
         chunk, numbers = stretch.chunk, stretch.numbers
+        if not chunk.packets[0].is_keyframe:  # decord would take it for one
+            return self._fall_back(stretch, targets)
         looked_at = {number for several in targets.values() for number in several}
         try:
             found = self._decord.decode(chunk, {place for place, number in numbers.items() if number in looked_at})

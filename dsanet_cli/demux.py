@@ -31,6 +31,9 @@ CHUNK_TICK = Fraction(1, 25)
 """Time from frame to frame in the chunks written, in seconds: a rate that no container or codec doubts."""
 DEFAULT_RATE = Fraction(25)
 """Frames per second where the file says nothing."""
+WHOLE_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+"""Formats that start with a key frame: where there seems to be none, it is damaged, and time runs all the same. A
+recording in others can be joined midway; it starts with its first key frame."""
 MISSING_SECONDS, MISSING_SHARE = 1.0, 0.05
 """A video is cut off if it ends earlier than its header says by more than the larger of these."""
 MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -38,7 +41,7 @@ MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 @dataclass
 class Group:
-    """A key frame and what follows up to the next one, in decoding order.
+    """A key frame, or what should be one, and what follows up to the next one, in decoding order.
 
     ``leading`` follow the key frame in the file but are shown before it, and may need the group before.
     """
@@ -123,6 +126,7 @@ class Demuxer:
         self.rate = rate if rate > 0 else DEFAULT_RATE
         self._time_base = self._stream.time_base or 1 / self.rate
         self.clock = Clock(self._time_base, self.rate)
+        self._starts_with_key_frame = self._container.format.name in WHOLE_FORMATS
         self._read_failed = False
 
     def __enter__(self) -> Demuxer:
@@ -203,7 +207,7 @@ class Demuxer:
             stream = out.add_stream_from_template(self._stream, opaque=True)
             stream.time_base = CHUNK_TICK
             for at, (packet, rank) in enumerate(zip(chunk.packets, chunk.ranks, strict=True)):
-                copy = Packet(bytes(packet))
+                copy = copied(packet)
                 copy.stream, copy.time_base = stream, CHUNK_TICK
                 copy.pts, copy.dts, copy.duration = rank, at - delay, 1
                 copy.is_keyframe = at == 0
@@ -232,7 +236,8 @@ class Demuxer:
                     yield group
                 group = Group(packet)
             elif group is None:
-                continue  # needs a key frame from before the file starts
+                if self._starts_with_key_frame:
+                    group = Group(packet)
             elif not group.rest and _is_shown_before(packet, group.key):
                 group.leading.append(packet)
             else:
@@ -284,6 +289,14 @@ class Demuxer:
         if len(self._container.streams) == 1 and self._container.duration:
             return self._container.duration / av.time_base
         return 0.0
+
+
+def copied(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """A compressed frame without its time stamps and marks."""
+    # Made of its size first: PyAV leaves no room behind the bytes that it is given, where decoders read on.
+    copy: Packet[VideoStream] = Packet(packet.size)  # type: ignore[assignment]
+    copy.update(bytes(packet))
+    return copy
 
 
 def _stamp(packet: Packet[VideoStream]) -> int:

@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from dsanet_cli.demux import Chunk, Demuxer
+from dsanet_cli.demux import Chunk, Demuxer, copied
 
 REORDERED = 16
 """Frames that a codec can hold back at most to show others first."""
@@ -103,8 +103,8 @@ class FallbackDecoder:
         """The frame that it shares with the chunk before."""
         self._root = self._latest = 0
         """Serial numbers of the key frame fed last, and of the frame that came out last."""
-        self._lost = self._lost_before = False
-        """Whether a frame failed since that key frame; since the key frame before it."""
+        self._lost = self._lost_before = True
+        """Whether a frame failed since that key frame; between it and the one before."""
         self._unsound: set[int] = set()
 
     def decode(self, chunk: Chunk, before: Chunk | None, after: Chunk | None) -> Iterator[tuple[int, VideoFrame]]:
@@ -162,8 +162,7 @@ class FallbackDecoder:
     def _take(self, base: int, last: int) -> Iterator[tuple[int, _Decoded]]:
         while self._waiting and self._waiting[0].serial <= last:
             decoded = self._waiting.popleft()
-            if decoded.serial >= base:
-                yield decoded.serial - base, decoded
+            yield decoded.serial - base, decoded
             if decoded.serial == last:
                 self._joint = decoded
 
@@ -172,7 +171,7 @@ class FallbackDecoder:
             self._root, self._lost_before, self._lost = serial, self._lost, False
         if self._lost or (self._lost_before and serial < self._root):
             self._unsound.add(serial)
-        copy: Packet[VideoStream] = Packet(bytes(packet))  # type: ignore[assignment]
+        copy = copied(packet)
         copy.pts = serial
         if not self._decode(copy):
             self._lost = True

@@ -120,7 +120,8 @@ def remux(source: Path, target: Path, *, start: float = 0.0, all_keys: bool = Fa
         for packet in read.demux(stream):
             if packet.size:
                 packet.pts -= shift
-                packet.dts -= shift
+                if packet.dts is not None:
+                    packet.dts -= shift
                 packet.is_keyframe = packet.is_keyframe or all_keys
                 packet.stream = copy
                 written.mux(packet)

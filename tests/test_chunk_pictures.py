@@ -95,8 +95,29 @@ def test_a_damaged_spot_costs_its_part_only(tmp_path, monkeypatch):
     )
     found, info = read(path, 1)
     assert len(fell_back) == 1
-    assert info.holes == ()
-    assert {number for (number,) in found.values()} >= {16 * index + 8 for index in range(80) if index not in (37, 38)}
+    assert info.holes == seconds((608, 624))
+    assert found.pop(37) == [599]
+    assert found == {index: [16 * index + 8] for index in range(80) if index not in (37, 38)}
+
+
+def test_a_file_that_does_not_start_with_a_key_frame(tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", 100, codec="mpeg4", gop=36)
+    path = tmp_path / "clip.mkv"
+    with av.open(str(whole)) as read_from, av.open(str(path), "w") as written:
+        copy = written.add_stream_from_template(read_from.streams.video[0])
+        for packet in itertools.islice(read_from.demux(video=0), 1, None):
+            if packet.size:
+                packet.stream = copy
+                written.mux(packet)
+    reader = open_video(path, SIZE, 1)
+    assert [(s.index, read_number(s.frames[0])) for s in reader.snippets()] == [
+        (2, 41),
+        (3, 57),
+        (4, 73),
+        (5, 89),
+        (6, 98),
+    ]
+    assert reader.info.holes == seconds((0, 32))
 
 
 def test_holes_that_meet_are_one(tmp_path):
@@ -112,13 +133,16 @@ def test_a_damaged_start(tmp_path):
     assert info.holes == seconds((0, 48))
 
 
-def test_a_snippet_is_a_hole_only_where_both_of_its_chunks_are_damaged(tmp_path):
+def test_damage_on_both_sides_of_where_a_video_is_cut_for_decoding(tmp_path):
     path = write_video(tmp_path / "clip.mp4", SEVERAL_CHUNKS, gop=GOP)
     with Demuxer(path) as demuxer:
         border = len(next(demuxer.chunks()).frames)
     assert border == 264  # in the middle of the snippet that starts with frame 256
-    found, info = read(damage(path, border, 20), 1)
-    assert found[16] == [263]
+    damage(damage(path, 258, 5), 266, 5)
+    found, info = read(path, 2)
+    assert found.pop(16) == [257, 265]  # for 260 and 268
+    assert found.pop(17) == [276, 284]
+    assert [*found.values()] == [*expected_numbers(256, 2), *expected_numbers(SEVERAL_CHUNKS, 2)[18:]]
     assert info.holes == ()
 
 
@@ -225,11 +249,14 @@ def test_a_truncated_fragmented_file(tmp_path, capfd, share):
 def test_a_cut_transport_stream(tmp_path, capfd, share):
     path = write_video(tmp_path / "clip.ts", 300, b_frames=2)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    found, info = read(path, 16)
-    delivered = [number for frames in found.values() for number in frames]
-    assert delivered == list(range(len(delivered)))
-    assert len(delivered) == pytest.approx(info.frames, abs=3)
-    assert info.frames == pytest.approx(300 * share, abs=20)
+    reader = open_video(path, SIZE, 16)
+    snippets = list(reader.snippets())
+    assert [s.start for s in snippets] == pytest.approx([0.64 * index for index in range(len(snippets))])
+    delivered = [read_number(frame) for snippet in snippets for frame in snippet.frames]
+    # The last frame is there in part only, and those shown before it can be missing.
+    assert delivered[:-1] == list(range(len(delivered) - 1))
+    assert len(delivered) == reader.info.frames == pytest.approx(300 * share, abs=20)
+    assert 0 <= 25 * reader.info.duration - len(delivered) <= 2.001
     assert capfd.readouterr() == ("", "")
 
 

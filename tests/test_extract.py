@@ -234,13 +234,26 @@ def test_a_video_with_a_hole_leaves_no_file(extract, tmp_path, capsys):
     assert names == {"good__0.npy", "good__1.npy", SIDECAR_FILE}
 
 
+def test_no_frame_after_a_hole_is_encoded(extract, tmp_path, monkeypatch):
+    seen = []
+
+    def spy(snippets, *arguments):
+        return encode_snippets((seen.append(snippet.index) or snippet for snippet in snippets), *arguments)
+
+    monkeypatch.setattr(extract_module, "encode_snippets", spy)
+    damage(write_video(tmp_path / "bad.mp4", frames=160, gop=8), 60, 20)
+    assert extract("bad.mp4").failed == 1
+    assert seen == list(range(len(seen)))
+    assert len(seen) <= 4
+
+
 def test_a_video_that_is_cut_off_leaves_no_file(extract, tmp_path, capsys):
     path = write_video(tmp_path / "bad.mp4", frames=200, container_options={"movflags": "faststart"})
     extract("bad.mp4")
     written = tmp_path / "out" / "bad__0.npy"
     shorter = path.stat().st_size * 6 // 10
     path.write_bytes(path.read_bytes()[:shorter])
-    np.save(written, np.load(written)[:7])
+    np.save(written, np.load(written)[: probe(path).frames // 16])
     assert extract("bad.mp4") == ExtractOutcome(extracted=0, kept=0, failed=1)
     assert "bad.mp4: cannot be decoded from 4." in capsys.readouterr().err
 

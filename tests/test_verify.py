@@ -91,8 +91,8 @@ def test_the_crop_is_the_one_the_file_name_says(published, verify, tmp_path, cap
     assert "crop 0 (which no file name says)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("frames", "longer"), [(32, False), (64, True)])
-def test_different_lengths(published, verify, tmp_path, capsys, frames, longer):
+@pytest.mark.parametrize("frames", [37, 64])
+def test_different_lengths(published, verify, tmp_path, capsys, frames):
     write_video(tmp_path / "clip.mp4", frames=48)
     path = published("mean of all frames")
     write_video(tmp_path / "clip.mp4", frames=frames)

@@ -15,6 +15,7 @@ from media import picture, read_number, remux, write_video
 from dsanet_cli import decord_chunks, video
 from dsanet_cli.demux import CHUNK_FRAMES, Demuxer
 from dsanet_cli.errors import VideoError
+from dsanet_cli.fallback import FallbackDecoder
 from dsanet_cli.video import open_video, sample_offsets
 
 SIZE = (96, 128)
@@ -248,9 +249,15 @@ def test_any_file_name_can_be_read(tmp_path, name, monkeypatch):
 
 
 MEASURE = """
-import resource, sys, time
+import decord, resource, sys, time
 from pathlib import Path
 from dsanet_cli.video import open_video
+
+def refuse(*_, **__):
+    raise decord.DECORDError
+
+if sys.argv[3] == "PyAV":
+    decord.VideoReader = refuse
 
 def peak(path):
     snippets = open_video(Path(path), (256, 340), 4).snippets()
@@ -265,10 +272,12 @@ print((long - short) // 1024)
 """
 
 
-def test_memory_does_not_grow_with_the_length_of_the_video(tmp_path):
+@pytest.mark.parametrize("decoder", ["decord", "PyAV"])
+def test_memory_does_not_grow_with_the_length_of_the_video(tmp_path, decoder):
     short = write_video(tmp_path / "short.mp4", 600, height=32, width=32)
     long = write_video(tmp_path / "long.mp4", 4000, height=32, width=32)
-    result = subprocess.run([sys.executable, "-c", MEASURE, short, long], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", MEASURE, short, long, decoder]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(result.stdout) < 40, "MiB more for the long video"  # its pictures are 250 MiB
     assert result.stderr == ""
 
@@ -426,6 +435,7 @@ def test_chunks_without_a_wanted_snippet_are_not_decoded(tmp_path, monkeypatch):
         return decode(self, chunk, wanted)
 
     monkeypatch.setattr(decord_chunks.DecordDecoder, "decode", spy)
+    monkeypatch.setattr(FallbackDecoder, "decode", lambda *_: pytest.fail("compares what does not follow"))
     reader = open_video(path, SIZE, 1)
     list(reader.snippets({0, 40}))
     with Demuxer(path) as demuxer:
