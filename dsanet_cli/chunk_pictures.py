@@ -25,10 +25,13 @@ class ChunkPictures:
         size: (height, width) in pixels of the pictures, as they are stored.
         snippet_frames: Frames in a snippet.
         folder: For temporary files.
+        threads: Decoding threads.
     """
 
-    def __init__(self, demuxer: Demuxer, size: tuple[int, int], snippet_frames: int, folder: Path) -> None:
-        self._decord = DecordDecoder(demuxer, size, folder)
+    def __init__(
+        self, demuxer: Demuxer, size: tuple[int, int], snippet_frames: int, folder: Path, threads: int
+    ) -> None:
+        self._decord = DecordDecoder(demuxer, size, folder, threads)
         self._fallback = FallbackDecoder(demuxer)
         self._scaler = Scaler(size)
         self._snippet_frames = snippet_frames

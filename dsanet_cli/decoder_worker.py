@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], send: Send) -> None:
-    reader = open_video(job.path, job.size, job.sampled_frames, job.snippet_frames)
+    reader = open_video(job.path, job.size, job.sampled_frames, job.snippet_frames, job.threads)
     send(Opened(reader.info.duration))
     wanted = None
     if job.scan:

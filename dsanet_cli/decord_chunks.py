@@ -15,8 +15,8 @@ from dsanet_cli.container import video_error
 from dsanet_cli.demux import Chunk, Demuxer
 from dsanet_cli.errors import VideoError
 
-THREADS = min(os.cpu_count() or 1, 4)
-"""Decoding threads; more only lengthen the decoder's start at each chunk."""
+MOST_THREADS = min(os.cpu_count() or 1, 4)
+"""Decoding threads of one video; more only lengthen the decoder's start at each chunk."""
 CHUNK_CONTAINERS = ("nut", "matroska", "mov")
 """Tried in turn. NUT holds nearly any codec, but decord wants a frame rate or a frame count, and ffmpeg finds
 neither in a NUT file of one frame or of some MPEG-4; one of the others then does it."""
@@ -42,12 +42,14 @@ class DecordDecoder:
         demuxer: Of the video.
         size: (height, width) in pixels of the pictures, as they are stored.
         folder: For temporary files.
+        threads: Decoding threads.
     """
 
-    def __init__(self, demuxer: Demuxer, size: tuple[int, int], folder: Path) -> None:
+    def __init__(self, demuxer: Demuxer, size: tuple[int, int], folder: Path, threads: int) -> None:
         self._demuxer = demuxer
         self._size = size
         self._folder = folder
+        self._threads = threads
 
     def decode(self, chunk: Chunk, wanted: Set[int]) -> dict[int, Picture]:
         """Pictures (H, W, 3) by place in showing order: the ``wanted`` ones, the first and the last of a chunk.
@@ -70,7 +72,7 @@ class DecordDecoder:
             try:
                 self._demuxer.write(chunk, file, container)
                 return decord.VideoReader(
-                    str(file), width=width, height=height, num_threads=THREADS, fault_tol=NO_REPEATS
+                    str(file), width=width, height=height, num_threads=self._threads, fault_tol=NO_REPEATS
                 )
             except OSError as error:
                 raise no_room(self._demuxer.path, error) from error

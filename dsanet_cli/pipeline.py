@@ -11,6 +11,7 @@ from dsanet_cli.batching import FloatArray, FrameBatcher
 from dsanet_cli.console import unexpected
 from dsanet_cli.decoder_pool import DecoderPool, Task
 from dsanet_cli.decoding import DecodeJob, Message
+from dsanet_cli.decord_chunks import MOST_THREADS
 from dsanet_cli.detect import Analysis, Detection, Detector
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.scan import ScanAnalysis
@@ -21,8 +22,6 @@ STALL_TIMEOUT = 60.0
 """Seconds."""
 WAITING_BATCHES = 4
 """Batches of decoded frames that wait for the encoder at most, for each that it works on at a time."""
-MOST_THREADS = 4
-"""Decoding threads of one video; more only lengthen the decoder's start at each chunk."""
 
 Watch = Callable[[Source, Message], None]
 """Is told of every message about a source, to show how far the work is."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dsanet_cli.chunk_pictures import ChunkPictures
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.container import COPY_AGAIN, video_error
-from dsanet_cli.decord_chunks import no_room
+from dsanet_cli.decord_chunks import MOST_THREADS, no_room
 from dsanet_cli.demux import Demuxer
 from dsanet_cli.fallback import FallbackDecoder, Scaler
 from dsanet_cli.grid import Span, Stretch, stretches
@@ -82,7 +82,11 @@ def sample_offsets(frames: int, sampled: int) -> list[int]:
 
 
 def open_video(
-    path: Path, size: tuple[int, int], sampled_frames: int, snippet_frames: int = FRAMES_PER_SNIPPET
+    path: Path,
+    size: tuple[int, int],
+    sampled_frames: int,
+    snippet_frames: int = FRAMES_PER_SNIPPET,
+    threads: int = MOST_THREADS,
 ) -> VideoReader:
     """Open a video and decode its first picture.
 
@@ -91,23 +95,27 @@ def open_video(
         size: (height, width) in pixels of the pictures delivered; the aspect ratio is not kept.
         sampled_frames: Pictures delivered per snippet, spread by ``sample_offsets``.
         snippet_frames: Frames in a snippet; the last one of a video holds the rest.
+        threads: Decoding threads.
 
     Raises:
         VideoError: missing, unreadable, empty, not a video, without picture, or cut off before its index.
     """
-    return FileReader(path, size, sampled_frames, snippet_frames)
+    return FileReader(path, size, sampled_frames, snippet_frames, threads)
 
 
 class FileReader:
     """Reads a file once per pass: ``grid`` says what its snippets are, ``chunk_pictures`` decodes them."""
 
-    def __init__(self, path: Path, size: tuple[int, int], sampled_frames: int, snippet_frames: int) -> None:
+    def __init__(
+        self, path: Path, size: tuple[int, int], sampled_frames: int, snippet_frames: int, threads: int
+    ) -> None:
         self._first_look, self._orientation = look(path)
         self.info = self._first_look
         self._size = height, width = size
         self._stored_size = (width, height) if self._orientation.transpose else (height, width)
         self._sampled_frames = sampled_frames
         self._snippet_frames = snippet_frames
+        self._threads = threads
         self._closed = False
 
     def snippets(self, wanted: Collection[int] | None = None) -> Iterator[Snippet]:
@@ -116,7 +124,7 @@ class FileReader:
         pictures: dict[int, Picture] = {}
         found = False
         with Demuxer(self.info.path) as demuxer, self._scratch_folder() as folder:
-            decoder = ChunkPictures(demuxer, self._stored_size, self._snippet_frames, Path(folder))
+            decoder = ChunkPictures(demuxer, self._stored_size, self._snippet_frames, Path(folder), self._threads)
             for stretch in self._pass(demuxer):
                 spans = [span for span in stretch.spans if asked is None or span.index in asked]
                 pictures |= decoder.decode(stretch, {span.index: self._targets(span) for span in spans})

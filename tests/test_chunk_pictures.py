@@ -230,7 +230,7 @@ def test_a_file_that_cannot_be_read_beyond_a_point(tmp_path, monkeypatch):
     monkeypatch.setattr(Demuxer, "__init__", fail_later)
     assert len(list(reader.snippets())) == 4
     assert reader.info.holes == seconds((50, 100))
-    monkeypatch.setattr(Demuxer, "_promised_length", lambda self: 0.0)
+    monkeypatch.setattr(Demuxer, "promised_length", lambda self: 0.0)
     list(reader.key_snippets())
     assert reader.info.holes == seconds((50, 51))
 

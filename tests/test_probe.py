@@ -48,3 +48,8 @@ def test_hidden_and_cut_off_frames_are_not_counted(tmp_path):
     assert 50 < info.frames < 150
     assert info.holes == ((pytest.approx(info.frames / 25, abs=1e-3), 8.0),)
     assert (info.duration, info.fps) == (8.0, 25)
+
+
+def test_a_rate_that_a_damaged_time_stamp_makes_tiny_is_still_a_rate(tmp_path):
+    path = write_video(tmp_path / "clip.mp4", 3, times=[0.0, 0.04, 40000.0])
+    assert 0 < probe(path).fps < 1 / 1000
