@@ -51,5 +51,5 @@ def test_hidden_and_cut_off_frames_are_not_counted(tmp_path):
 
 
 def test_a_rate_that_a_damaged_time_stamp_makes_tiny_is_still_a_rate(tmp_path):
-    path = write_video(tmp_path / "clip.mp4", 3, times=[0.0, 0.04, 40000.0])
+    path = write_video(tmp_path / "clip.mkv", 3, times=[0.0, 0.04, 40000.0])
     assert 0 < probe(path).fps < 1 / 1000
