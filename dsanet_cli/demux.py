@@ -10,6 +10,7 @@ stream at key frames, without decoding it, and keeps the true time stamps.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -79,10 +80,17 @@ class Chunk:
 
 
 class Clock:
-    """Seconds since the first frame, from time stamps that may be missing or start again midway."""
+    """Seconds since the first frame, from time stamps that may be missing, damaged, or start again midway.
 
-    def __init__(self, time_base: Fraction, rate: Fraction) -> None:
+    Args:
+        time_base: Seconds of a tick.
+        rate: Frames per second where the stamps do not say.
+        longest_pause: Seconds from a frame to the next that are still believed; 0 for any.
+    """
+
+    def __init__(self, time_base: Fraction, rate: Fraction, longest_pause: float = 0.0) -> None:
         self._time_base = time_base
+        self._longest_pause = longest_pause / time_base if longest_pause else math.inf
         self._frame_ticks = max(1, round(1 / (rate * time_base)))
         self._shift: int | None = None
         self._last = self._end = 0
@@ -102,6 +110,8 @@ class Clock:
             start = stamp + self._shift
             if start < self._last:  # recorders that restart join files whose stamps run from zero again
                 self._shift += self._end - start
+                start = self._end
+            elif start - self._end > self._longest_pause:
                 start = self._end
         self._last, self._end = start, start + (duration or self._frame_ticks)
         return float(start * self._time_base)
@@ -125,7 +135,8 @@ class Demuxer:
         rate = self._stream.average_rate or self._stream.guessed_rate or DEFAULT_RATE
         self.rate = rate if rate > 0 else DEFAULT_RATE
         self._time_base = self._stream.time_base or 1 / self.rate
-        self.clock = Clock(self._time_base, self.rate)
+        # No pause is longer than the whole video.
+        self.clock = Clock(self._time_base, self.rate, longest_pause=self.promised_length())
         self._starts_with_key_frame = self._container.format.name in WHOLE_FORMATS
         self._read_failed = False
 

@@ -32,6 +32,11 @@ def test_clock_goes_on_where_stamps_start_again():
     assert [clock.place(stamp, 40) for stamp in (0, 40, 80, 0, 40, 80)] == [0.0, 0.04, 0.08, 0.12, 0.16, 0.2]
 
 
+def test_clock_does_not_believe_a_pause_longer_than_the_video():
+    clock = Clock(Fraction(1, 1000), Fraction(25), longest_pause=2.0)
+    assert [clock.place(stamp, 40) for stamp in (0, 40, 9_000_000, 120, 2000)] == [0.0, 0.04, 0.08, 0.12, 2.0]
+
+
 def test_clock_accepts_equal_stamps():
     clock = Clock(Fraction(1, 1000), Fraction(25))
     assert [clock.place(stamp, 40) for stamp in (0, 40, 40, 80)] == [0.0, 0.04, 0.04, 0.08]
