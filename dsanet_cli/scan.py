@@ -31,6 +31,7 @@ class ScanAnalysis:
         self._snippets: list[EncodedSnippet] = []
         self._keys: list[int] = []
         """Numbers of the snippets that hold a key frame."""
+        self._wanted: frozenset[int] = frozenset()
         self._decoded: set[int] = set()
         self.scanned = False
 
@@ -60,16 +61,20 @@ class ScanAnalysis:
             first = keys[max(0, place - 1)]
             last = keys[place + 1] if place + 1 < len(keys) else len(scores)
             wanted.update(range(min(int(first), snippet - MARGIN), max(int(last), snippet + MARGIN + 1)))
-        return frozenset(wanted.intersection(range(len(scores))))
+        self._wanted = frozenset(wanted.intersection(range(len(scores))))
+        return self._wanted
 
     def conclude_video(self, info: VideoInfo) -> Detection:
         """The timeline of all snippets, after the second pass or where there was nothing to look at in one."""
         analysis = Analysis(self._detector, self._path)
-        for snippet in self._snippets:
+        spans = []
+        for index, snippet in enumerate(self._snippets):
+            if index not in self._wanted:
+                spans.append((snippet.start, snippet.end))
+            elif index not in self._decoded:
+                continue  # a hole
             analysis.add(snippet)
-        spans = [(snippet.start, snippet.end) for i, snippet in enumerate(self._snippets) if i not in self._decoded]
-        coverage = covered(info.duration, info.holes, spans)
-        return analysis.conclude(video_facts(info), coverage)
+        return analysis.conclude(video_facts(info), covered(info.duration, info.holes, spans))
 
     def _scores(self) -> NDArray[np.float32]:
         features = np.stack([snippet.feature for snippet in self._snippets])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from media import write_video
+from media import damage, write_video
 from test_cli import DSANET, read_csv, run
 
 from dsanet_cli.demux import CHUNK_FRAMES
@@ -197,3 +198,23 @@ def test_an_output_folder_that_cannot_be_is_found_out_before_the_work(videos, tm
     assert result.returncode == 1
     assert "is not a folder; choose another with --output" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_damaged_video_is_analysed_as_far_as_it_can_be(tiny_model, tmp_path):
+    damage(write_video(tmp_path / "a.mp4", 600, gop=50), 300, 50)
+    result = run("detect", "a.mp4", "gone.mp4", "--model", tiny_model, "-f", "json", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "a.mp4: 94.7 % analysed, not 0:12.2 to 0:13.4" in result.stderr
+    coverage = json.loads((tmp_path / "dsanet-results" / "a.json").read_text())["coverage"]
+    assert coverage == {"analysed": 0.946667, "holes": [[12.16, 13.44]], "scanned": []}
+    row = next(row for row in read_csv(tmp_path / "dsanet-results" / "summary.csv") if row["status"] == "ok")
+    assert row["analysed"] == "0.9467"
+
+
+def test_the_option_scan_looks_at_key_frames_first(tiny_model, tmp_path):
+    write_video(tmp_path / "a.mp4", 600, gop=100)
+    result = run("detect", "a.mp4", "--model", tiny_model, "-f", "json", "--scan", "--scan-level", 1, cwd=tmp_path)
+    assert result.returncode == 0
+    data = json.loads((tmp_path / "dsanet-results" / "a.json").read_text())
+    assert data["coverage"] == {"analysed": 0, "holes": [], "scanned": [[0, 24]]}
+    assert data["sampling"]["scan_level"] == 1
