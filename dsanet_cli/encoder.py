@@ -75,8 +75,9 @@ def _has_bfloat16(device: torch.device) -> bool:
 class FrameEncoder:
     """A CLIP image tower with its preprocessing, ready on one device.
 
-    ``lanes`` batches are encoded side by side: one on a GPU; on a CPU one per thread, each by a single thread,
-    which is faster than all threads on one batch and makes a frame's features independent of its place in it.
+    ``lanes`` batches are encoded side by side: on a CPU one per thread, each by a single thread, which is faster
+    than all threads on one batch and makes a frame's features independent of its place in it; on a GPU two, so
+    that the pictures of one are copied while the other is encoded.
     """
 
     def __init__(
@@ -92,9 +93,8 @@ class FrameEncoder:
         self._tower = tower.to(device=device, dtype=dtype).eval()
         self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
-        self.lanes = torch.get_num_threads() if device.type == "cpu" else 1
-        # The number of torch's threads is a setting of the thread that sets it.
-        self._pool = ThreadPoolExecutor(self.lanes, "encoder", initializer=torch.set_num_threads, initargs=(1,))
+        self.lanes = {"cpu": torch.get_num_threads(), "cuda": 2}.get(device.type, 1)
+        self._pool = ThreadPoolExecutor(self.lanes, "encoder", initializer=_prepare_lane, initargs=(device,))
 
     def submit(self, frames: NDArray[np.uint8], crop: int = CENTRE_CROP) -> Future[NDArray[np.float32]]:
         """``encode`` in the next free lane."""
@@ -111,10 +111,18 @@ class FrameEncoder:
 
         Returns:
             (n, D) float32.
+
+        Raises:
+            UsageError: the batch does not fit the device's memory.
         """
         images = crop_images(torch.from_numpy(frames).permute(0, 3, 1, 2), self.preprocessing.crop, crop)
-        features = self.embed(self.normalise(images.to(self.device)))
-        return features.float().cpu().numpy()
+        try:
+            features = self.embed(self.normalise(images.to(self.device)))
+            return features.float().cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            raise UsageError(
+                f"{len(frames)} frames at once do not fit the memory of {self.device}; choose a smaller --batch-size"
+            ) from error
 
     def normalise(self, images: Tensor) -> Tensor:
         """(n, 3, h, w) uint8 to the tower's normalised input in its number format."""
@@ -125,6 +133,13 @@ class FrameEncoder:
         """(n, 3, h, w) normalised images to (n, D) features, in the tower's number format."""
         features: Tensor = self._tower(images.to(self.device, self.dtype))
         return features
+
+
+def _prepare_lane(device: torch.device) -> None:
+    """Settings of the thread that makes them."""
+    torch.set_num_threads(1)
+    if device.type == "cuda":
+        torch.cuda.set_stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
 
 
 def crop_images(images: Tensor, size: Sequence[int], crop: int) -> Tensor:

@@ -68,3 +68,31 @@ def test_a_device_that_is_not_there(name):
 
 def test_auto_device_is_one_that_works():
     torch.zeros(1, device=choose_device("auto"))
+
+
+def test_a_batch_that_does_not_fit_says_so():
+    class Huge(torch.nn.Module):
+        def forward(self, images):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    encoder = FrameEncoder(Huge(), tiny_config().preprocessing, CPU, torch.float32)
+    with pytest.raises(
+        UsageError, match="5 frames at once do not fit the memory of cpu; choose a smaller --batch-size"
+    ):
+        encoder.submit(np.zeros((5, 32, 48, 3), np.uint8)).result()
+
+
+def test_each_lane_of_a_cpu_computes_with_one_thread():
+    threads = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, images):
+            threads.append(torch.get_num_threads())
+            return images.flatten(1)
+
+    before = torch.get_num_threads()
+    encoder = FrameEncoder(Spy(), tiny_config().preprocessing, CPU, torch.float32)
+    for future in [encoder.submit(np.zeros((1, 32, 48, 3), np.uint8)) for _ in range(4)]:
+        future.result()
+    assert threads == [1] * 4
+    assert torch.get_num_threads() == encoder.lanes == before
