@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
 from dsanet_cli.files import atomic_write
@@ -287,8 +288,12 @@ def _draw_score(page: _Page) -> None:
     axes.set_xticks(time_ticks(page.duration)[0], labels=[])
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.stairs(scores, columns, fill=True, color=NORMAL, alpha=0.18)
-    axes.stairs(scores, columns, baseline=None, color=INK, linewidth=1.4 if len(timeline.scores) < 500 else 1)
+    # Not axes.stairs: it looks at every point once more to find the limits, which are set above.
+    axes.add_artist(StepPatch(scores, columns, fill=True, color=NORMAL, alpha=0.18, linewidth=0))
+    width = 1.4 if len(timeline.scores) < 500 else 1
+    axes.add_artist(
+        StepPatch(scores, columns, baseline=None, fill=False, edgecolor=INK, linewidth=width)  # type: ignore[arg-type]
+    )
     middle = page.score_top + page.score_height / 2
     page.text(LEFT - 52, middle, "anomaly score", 9.5, rotation=90, ha="center", va="center")
     right, y = WIDTH - RIGHT, page.y(timeline.rule.threshold)
