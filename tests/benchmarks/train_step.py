@@ -154,7 +154,7 @@ def main() -> None:
     whole, by_loops, half = (min(column) for column in zip(*rounds, strict=True))
     ratio = by_loops / whole
     print(f"batch of {arguments.batch_size}: vectorised {whole:.2f} s, looped {by_loops:.2f} s, ratio {ratio:.2f}")
-    print(f"float32 {1 / whole:.2f} steps/s, bfloat16 {1 / half:.2f} steps/s")
+    print(f"float32 {1 / whole:.4f} steps/s, bfloat16 {1 / half:.4f} steps/s")
     print(f"adjacency and losses alone: {forward_ratio(step, arguments.rounds)}")
 
 
