@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Set
 from pathlib import Path
+from typing import Any
 
 import av
-import decord
 import numpy as np
 from numpy.typing import NDArray
 
 from dsanet_cli.container import video_error
+from dsanet_cli.decord_library import load_decord
 from dsanet_cli.demux import Chunk, Demuxer
 from dsanet_cli.errors import VideoError
 
@@ -30,11 +31,6 @@ class Undecodable(Exception):
     """decord fails at a chunk, or gives more or fewer frames than it holds."""
 
 
-DECODER_ERRORS = (decord.DECORDError, decord.DECORDLimitReachedError, av.FFmpegError, ValueError)
-
-decord.logging.set_level(decord.logging.QUIET)
-
-
 class DecordDecoder:
     """Decodes chunks of one video; ``dsanet_cli.demux`` says why not the file as a whole.
 
@@ -50,6 +46,8 @@ class DecordDecoder:
         self._size = size
         self._folder = folder
         self._threads = threads
+        self._decord = load_decord()
+        self._errors = (self._decord.DECORDError, self._decord.DECORDLimitReachedError, av.FFmpegError, ValueError)
 
     def decode(self, chunk: Chunk, wanted: Set[int]) -> dict[int, Picture]:
         """Pictures (H, W, 3) by place in showing order: the ``wanted`` ones, the first and the last of a chunk.
@@ -60,23 +58,23 @@ class DecordDecoder:
         """
         try:
             frames = _read(self._open(chunk), len(chunk.packets), wanted, chunk.ordered)
-        except DECODER_ERRORS as error:
+        except self._errors as error:
             raise Undecodable from error
         return {place: self._picture(frame) for place, frame in frames.items()}
 
-    def _open(self, chunk: Chunk) -> decord.VideoReader:
+    def _open(self, chunk: Chunk) -> Any:
         height, width = self._size
         failure: Exception = Undecodable()
         for container in CHUNK_CONTAINERS:
             file = self._folder / f"chunk.{container}"
             try:
                 self._demuxer.write(chunk, file, container)
-                return decord.VideoReader(
+                return self._decord.VideoReader(
                     str(file), width=width, height=height, num_threads=self._threads, fault_tol=NO_REPEATS
                 )
             except OSError as error:
                 raise no_room(self._demuxer.path, error) from error
-            except (decord.DECORDError, ValueError) as error:
+            except (self._decord.DECORDError, ValueError) as error:
                 failure = error
         raise failure
 
@@ -91,7 +89,7 @@ def no_room(path: Path, error: OSError) -> VideoError:
     return video_error(path, f"no temporary file can be written ({error.strerror}); free some space or set TMPDIR")
 
 
-def _read(reader: decord.VideoReader, count: int, sampled: Set[int], ordered: bool) -> dict[int, Picture]:
+def _read(reader: Any, count: int, sampled: Set[int], ordered: bool) -> dict[int, Picture]:
     """Read the first, the sampled and the last of ``count`` frames, forwards and without a seek.
 
     decord skips frames without converting them, which saves up to half of the time, but it takes for granted
@@ -124,7 +122,8 @@ def _read(reader: decord.VideoReader, count: int, sampled: Set[int], ordered: bo
     return frames
 
 
-def _next(reader: decord.VideoReader) -> decord.nd.NDArray | None:
+def _next(reader: Any) -> Any:
+    """The next frame, a decord NDArray; None after the last."""
     try:
         return reader.next()
     except StopIteration:

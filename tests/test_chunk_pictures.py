@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 
 import av
-import decord
 import numpy as np
 import pytest
 from media import damage, read_number, remux, write_video
 from test_video import FORMATS, SEVERAL_CHUNKS, SIZE, expected_numbers, numbers
 
+from dsanet_cli.decord_library import load_decord
 from dsanet_cli.demux import CHUNK_FRAMES, Demuxer
 from dsanet_cli.errors import VideoError
 from dsanet_cli.fallback import FallbackDecoder
@@ -44,9 +44,9 @@ def nearest(good, start, sampled):
 @pytest.fixture
 def no_decord(monkeypatch):
     def fail(*_, **__):
-        raise decord.DECORDError
+        raise load_decord().DECORDError
 
-    monkeypatch.setattr(decord, "VideoReader", fail)
+    monkeypatch.setattr(load_decord(), "VideoReader", fail)
 
 
 @pytest.mark.parametrize("sampled", [1, 4, 16])

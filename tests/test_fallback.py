@@ -6,13 +6,13 @@ import itertools
 from fractions import Fraction
 
 import av
-import decord
 import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
 from media import read_number, write_video
 from test_video import FORMATS, OPEN_GOP, SIZE, expected_numbers
 
+from dsanet_cli.decord_library import load_decord
 from dsanet_cli.demux import Demuxer
 from dsanet_cli.fallback import FallbackDecoder, Scaler
 from dsanet_cli.video import open_video
@@ -48,7 +48,7 @@ FILES = {
 
 
 def refuse(*_, **__):
-    raise decord.DECORDError
+    raise load_decord().DECORDError
 
 
 @pytest.mark.parametrize("sampled", [3, 16])
@@ -59,7 +59,7 @@ def test_both_decoders_deliver_the_same(tmp_path, monkeypatch, capfd, name, samp
     capfd.readouterr()  # what the encoder says
     reader = open_video(path, (72, 100), sampled)
     expected, info = list(reader.snippets()), reader.info
-    monkeypatch.setattr(decord, "VideoReader", refuse)
+    monkeypatch.setattr(load_decord(), "VideoReader", refuse)
     found = list(reader.snippets())
     assert reader.info == info
     assert [(s.index, s.start, s.end, s.length) for s in found] == [
@@ -78,7 +78,7 @@ def test_a_picture_size_that_changes_midway_does_not_matter(tmp_path, monkeypatc
     large = write_video(tmp_path / "large.ts", 150, height=192, width=256, first_number=150)
     path = tmp_path / "both.ts"
     path.write_bytes(small.read_bytes() + large.read_bytes())
-    monkeypatch.setattr(decord, "VideoReader", refuse)
+    monkeypatch.setattr(load_decord(), "VideoReader", refuse)
     reader = open_video(path, SIZE, 3)
     assert [[read_number(f) for f in s.frames] for s in reader.snippets()] == expected_numbers(300, 3)
 
