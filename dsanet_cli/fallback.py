@@ -22,10 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from dsanet_cli.demux import Chunk, Demuxer, copied
-
-REORDERED = 16
-"""Frames that a codec can hold back at most to show others first."""
+from dsanet_cli.demux import REORDERED, Chunk, Demuxer, copied
 
 Picture = NDArray[np.uint8]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from media import picture, read_number, remux, write_video
 
-from dsanet_cli import decord_chunks, video
+from dsanet_cli import decord_chunks, demux, video
 from dsanet_cli.demux import CHUNK_FRAMES, Demuxer
 from dsanet_cli.errors import VideoError
 from dsanet_cli.fallback import FallbackDecoder
@@ -242,6 +242,21 @@ def test_sound_does_not_disturb_the_picture(tmp_path):
     assert numbers(open_video(path, SIZE, 2)) == expected_numbers(SEVERAL_CHUNKS, 2)
 
 
+@pytest.mark.parametrize("sampled", [1, 16])
+@pytest.mark.parametrize("b_frames", [0, 3])
+@pytest.mark.parametrize("suffix", ["mp4", "ts"])
+def test_a_video_of_one_key_frame_is_read_in_pieces(tmp_path, monkeypatch, suffix, b_frames, sampled):
+    monkeypatch.setattr(demux, "LONGEST_GROUP", CHUNK_FRAMES)
+    frames = 4 * CHUNK_FRAMES
+    options = {"x264-params": "b-adapt=0:scenecut=0"}
+    path = write_video(tmp_path / f"clip.{suffix}", frames, gop=10_000, b_frames=b_frames, options=options)
+    with Demuxer(path) as demuxer:
+        assert max(len(chunk.frames) for chunk in demuxer.chunks()) <= CHUNK_FRAMES + 10
+    reader = open_video(path, SIZE, sampled)
+    assert numbers(reader) == expected_numbers(frames, sampled)
+    assert (reader.info.frames, reader.info.holes) == (frames, ())
+
+
 @pytest.mark.parametrize("name", ["with space.mp4", "a:b.mp4", "ünï 日本.mp4", "100%d [1].mp4", "two\nlines.mp4"])
 def test_any_file_name_can_be_read(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -250,15 +265,16 @@ def test_any_file_name_can_be_read(tmp_path, name, monkeypatch):
 
 
 MEASURE = """
-import decord, resource, sys, time
+import resource, sys, time
 from pathlib import Path
+from dsanet_cli.decord_library import load_decord
 from dsanet_cli.video import open_video
 
 def refuse(*_, **__):
-    raise decord.DECORDError
+    raise load_decord().DECORDError
 
 if sys.argv[3] == "PyAV":
-    decord.VideoReader = refuse
+    load_decord().VideoReader = refuse
 
 def peak(path):
     snippets = open_video(Path(path), (256, 340), 4).snippets()
