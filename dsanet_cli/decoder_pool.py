@@ -74,22 +74,26 @@ class DecoderWorker:
             self.waiting_since = None
         return message
 
-    def kill(self) -> int:
-        """End the process at once, also a frozen one; its exit status."""
+    def kill(self) -> None:
+        """End the process at once, also a frozen one; its thread then finds out. From any thread."""
         self._process.kill()
-        status = self._process.wait()
+
+    def bury(self) -> int:
+        """Wait for the end of a process that has ended of its own, or is about to, and tidy up; its exit status.
+
+        Only from the thread that receives: a pipe that is closed while another thread reads takes that one along.
+        """
+        try:
+            status = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             with contextlib.suppress(OSError):
                 pipe.close()
         self._folder.cleanup()
         return status
-
-    def end(self) -> int:
-        """The exit status of a process that has ended of its own, or is about to."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=1)
-        return self.kill()
 
 
 class Task:
@@ -120,11 +124,11 @@ class DecoderPool:
         self._workers: list[DecoderWorker | None] = [None] * processes
         self._closing = threading.Event()
 
-    def run(self, tasks: Iterable[Task]) -> Generator[tuple[Task, Message] | None, None, None]:
+    def run(self, tasks: Iterable[Task | None]) -> Generator[tuple[Task, Message] | None, None, None]:
         """Decode all videos; messages of one come in order, and end with its ``VideoInfo`` or ``VideoError``.
 
         Yields None while there is nothing to do but wait. ``tasks`` are asked for one by one, as decoders
-        become free, from other threads than the caller's.
+        become free, from other threads than the caller's; they are None while there is none yet.
         """
         source = _Shared(tasks)
         threads = [
@@ -151,27 +155,28 @@ class DecoderPool:
         finally:
             self._abandon(threads)
 
-    def _end_all(self) -> None:
-        for place, worker in enumerate(self._workers):
-            if worker is not None:
-                worker.kill()
-                self._workers[place] = None
-
     def _abandon(self, threads: list[threading.Thread]) -> None:
         """End all processes, and the threads too if the caller stopped early."""
         self._closing.set()
-        self._end_all()
+        self._kill_all()
         while any(thread.is_alive() for thread in threads):
             with contextlib.suppress(queue.Empty):
                 self._ready.get(timeout=0.05)  # makes room, in case a thread waits for it
-            self._end_all()
+            self._kill_all()
+        for worker in filter(None, self._workers):
+            worker.bury()
+
+    def _kill_all(self) -> None:
+        for worker in filter(None, self._workers):
+            worker.kill()
 
     def _serve(self, place: int, source: _Shared) -> None:
         """Decode one video after the other in the process at ``place``."""
         try:
             for task in source:
-                for message in self._decode(place, task):
-                    self._ready.put((task, message))
+                if task is not None:
+                    for message in self._decode(place, task):
+                        self._ready.put((task, message))
                 if self._closing.is_set():
                     break
             self._ready.put(None)
@@ -213,11 +218,10 @@ class DecoderPool:
 
     def _obituary(self, worker: DecoderWorker, path: Path, end: float) -> VideoError:
         where = f"after {format_time(end)}" if end else "at its start"
+        status = worker.bury()
         if worker.stalled:
-            worker.kill()
             fault = f"the decoder made no progress for {self._stall_timeout:g} s, {where}"
         else:
-            status = worker.end()
             how = signal.strsignal(-status) if status < 0 else f"exit status {status}"
             fault = f"the decoder crashed {where} ({how})"
         return video_error(path, f"{fault}; copy the file again, or re-encode it")
@@ -236,13 +240,13 @@ class DecoderPool:
 class _Shared:
     """An iterator that several threads take from."""
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
+    def __init__(self, tasks: Iterable[Task | None]) -> None:
         self._tasks = iter(tasks)
         self._lock = threading.Lock()
 
     def __iter__(self) -> _Shared:
         return self
 
-    def __next__(self) -> Task:
+    def __next__(self) -> Task | None:
         with self._lock:
             return next(self._tasks)

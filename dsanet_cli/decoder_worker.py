@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -43,6 +44,8 @@ def main() -> None:
         try:
             _decode(job, received, send)
         except VideoError as error:
+            if os.environ.get(DEBUG_VARIABLE):
+                traceback.print_exception(error)
             send(error)
         except BrokenPipeError:
             return

@@ -246,7 +246,9 @@ def test_quiet_and_verbose(detect, tmp_path):
 
 def test_debug_shows_where_it_failed(detect, tmp_path):
     (tmp_path / "text.mp4").write_text("not a video")
-    assert "Traceback" in detect("text.mp4", DSANET_DEBUG="1").stderr
+    errors = detect("text.mp4", DSANET_DEBUG="1").stderr
+    assert "Traceback" in errors
+    assert "open_video(" in errors
 
 
 def test_help_and_version_import_nothing_heavy():

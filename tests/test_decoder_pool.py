@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
@@ -128,6 +129,13 @@ def test_tasks_are_asked_for_as_decoders_become_free(tmp_path):
     time.sleep(0.3)
     assert asked == [0]
     assert sum(isinstance(item[1], VideoInfo) for item in run if item is not None) == 4
+
+
+def test_tasks_that_come_late(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 20)
+    run = DecoderPool(2, 60, 1).run(itertools.chain([None, None, task(path)], itertools.repeat(None)))
+    assert any(item is not None and isinstance(item[1], VideoInfo) for item in run)
+    run.close()  # though there could be more
 
 
 def test_an_early_end_leaves_no_process_and_no_temporary_file(tmp_path, monkeypatch):
