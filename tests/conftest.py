@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import os
+
+# Before torch is imported, here and in every command: tests run side by side, and threads would only get in each
+# other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from tiny import MARGINS, save_tiny_model
 
