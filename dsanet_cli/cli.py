@@ -24,6 +24,7 @@ from dsanet_cli.cli_options import (
     Device,
     EncoderPrecision,
     EncoderWeights,
+    Engine,
     Preset,
     Recursive,
     Verbose,
@@ -95,7 +96,7 @@ def detect(
     ],
     recursive: Recursive = False,
     output: Annotated[
-        str, typer.Option("--output", "-o", help="Folder for results; - writes one result to stdout.")
+        str, typer.Option("--output", "-o", help="Folder for results, or a URL; - writes one result to stdout.")
     ] = "dsanet-results",
     formats: Annotated[
         list[Format] | None, typer.Option("--format", "-f", help="What to write; repeat for several. (default: all)")
@@ -139,6 +140,9 @@ def detect(
     shard: Annotated[
         str | None, typer.Option(metavar="K/N", help="Take the K-th of N parts of the inputs, for job arrays.")
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="This machine, or the workers of a Ray cluster, which share inputs and output.")
+    ] = Engine.local,
     skip_existing: Annotated[
         bool | None,
         typer.Option(
@@ -160,32 +164,37 @@ def detect(
     from dsanet_cli.detect import DetectSettings
     from dsanet_cli.pipeline import PipelineSettings
     from dsanet_cli.results import FORMATS
+    from dsanet_cli.worker import WorkSettings
 
+    work = WorkSettings(
+        output=None if output == STDOUT else output,
+        formats=tuple(dict.fromkeys(str(f) for f in formats)) if formats else FORMATS,
+        model=model,
+        detect=DetectSettings(
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            sampled_frames=frames_per_snippet,
+            encoder_weights=encoder_weights,
+            feature_fps=Fraction(str(fps)),
+            scan_level=scan_level if scan else None,
+        ),
+        pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
+        threshold=threshold,
+        release=release,
+        merge_gap=merge_gap,
+        min_length=min_length,
+    )
     outcome = run_batch(
         BatchSettings(
             sources=tuple(sources),
             recursive=recursive,
-            output=None if output == STDOUT else Path(output),
-            formats=tuple(dict.fromkeys(str(f) for f in formats)) if formats else FORMATS,
-            model=model,
-            detect=DetectSettings(
-                device=device,
-                precision=precision,
-                batch_size=batch_size,
-                sampled_frames=frames_per_snippet,
-                encoder_weights=encoder_weights,
-                feature_fps=Fraction(str(fps)),
-                scan_level=scan_level if scan else None,
-            ),
-            pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
-            shard=part,
-            threshold=threshold,
-            release=release,
-            merge_gap=merge_gap,
-            min_length=min_length,
+            work=work,
             skip_existing=skip_existing,
             quiet=quiet,
             verbose=verbose,
+            shard=part,
+            on_cluster=engine is Engine.ray,
         )
     )
     if outcome.interrupted:

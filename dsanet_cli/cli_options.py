@@ -20,6 +20,13 @@ class Preset(StrEnum):
     xd_violence = "xd-violence"
 
 
+class Engine(StrEnum):
+    """Where detect does its work."""
+
+    local = "local"
+    ray = "ray"
+
+
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Folders with all they hold.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 EncoderPrecision = Annotated[str, typer.Option(help="Of the encoder: auto, fp32, bf16 or fp16.")]

@@ -19,7 +19,7 @@ from dsanet_cli.encoder import CENTRE_CROP, FrameEncoder, choose_device, choose_
 from dsanet_cli.features import load_features
 from dsanet_cli.model.inference import SnippetScores, score_window
 from dsanet_cli.prefetch import prefetch
-from dsanet_cli.sources import FEATURE_SUFFIX
+from dsanet_cli.sources import is_feature_file
 from dsanet_cli.timeline import Coverage, ModelFacts, Sampling, Timeline, VideoFacts, build_timeline, covered
 from dsanet_cli.video import Snippet, VideoInfo, open_video
 from dsanet_cli.weights import Model
@@ -112,7 +112,7 @@ class Detector:
             FeatureError: the feature file does not fit the model.
             ModelError: the encoder's weights are missing or do not fit.
         """
-        if path.suffix.lower() == FEATURE_SUFFIX:
+        if is_feature_file(path):
             return self._detect_features(path)
         encoder, config = self.load_encoder(), self.model.config
         reader = open_video(path, config.preprocessing.resize, self.sampled_frames, config.snippet_frames)
@@ -126,7 +126,7 @@ class Detector:
     def sampling(self, path: Path) -> Sampling:
         """How snippets of ``path`` are made; a feature file's were made before."""
         snippet_frames = self.model.config.snippet_frames
-        if path.suffix.lower() == FEATURE_SUFFIX:
+        if is_feature_file(path):
             return Sampling(snippet_frames, None, precision_name(torch.float32), str(self.device))
         return Sampling(
             snippet_frames,

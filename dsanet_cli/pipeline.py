@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from dsanet_cli.decord_chunks import MOST_THREADS
 from dsanet_cli.detect import Analysis, Detection, Detector
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.scan import ScanAnalysis
-from dsanet_cli.sources import FEATURE_SUFFIX, Source
+from dsanet_cli.sources import Source, is_feature_file
 from dsanet_cli.video import Snippet, VideoInfo
 
 STALL_TIMEOUT = 60.0
@@ -36,6 +37,13 @@ class PipelineSettings:
     """Videos decoded at once."""
     stall_timeout: float = STALL_TIMEOUT
     """Seconds without progress after which a decoder is given up."""
+    cores: int | None = None
+    """To be shared out among the decoders."""
+
+    def for_videos(self, count: int) -> PipelineSettings:
+        """The same with all numbers filled in, for ``count`` videos in all."""
+        cores = self.cores or os.cpu_count() or 1
+        return dataclasses.replace(self, cores=cores, jobs=max(1, min(self.jobs or cores, count)))
 
 
 class VideoTask(Task):
@@ -67,12 +75,23 @@ def analyse(
     """
     videos = []
     for source in sources:
-        if source.path.suffix.lower() == FEATURE_SUFFIX:
+        if is_feature_file(source.path):
             yield source, _detect_features(detector, source)
         else:
             videos.append(source)
     if videos:
-        yield from _Pipeline(detector, settings, len(videos)).run(videos, watch)
+        yield from analyse_videos(detector, settings.for_videos(len(videos)), videos, watch)
+
+
+def analyse_videos(
+    detector: Detector, settings: PipelineSettings, sources: Iterable[Source | None], watch: Watch
+) -> Generator[tuple[Source, Outcome], None, None]:
+    """Analyse videos that become known one by one; ``sources`` are None, from time to time, while there is none yet.
+
+    Raises:
+        ModelError: the encoder's weights are missing or do not fit.
+    """
+    yield from _Pipeline(detector, settings).run(sources, watch)
 
 
 def _detect_features(detector: Detector, source: Source) -> Outcome:
@@ -87,15 +106,15 @@ def _detect_features(detector: Detector, source: Source) -> Outcome:
 class _Pipeline:
     """The decoders, and what goes on between them and the timelines."""
 
-    def __init__(self, detector: Detector, settings: PipelineSettings, videos: int) -> None:
+    def __init__(self, detector: Detector, settings: PipelineSettings) -> None:
         self._detector = detector
-        cores = os.cpu_count() or 1
-        jobs = max(1, min(settings.jobs or cores, videos))
+        cores = settings.cores or os.cpu_count() or 1
+        jobs = settings.jobs or cores
         self._threads = max(1, min(MOST_THREADS, cores // jobs))
         frames = WAITING_BATCHES * detector.batch_size * detector.load_encoder().lanes
         self._pool = DecoderPool(jobs, settings.stall_timeout, math.ceil(frames / detector.sampled_frames))
 
-    def run(self, sources: Iterable[Source], watch: Watch) -> Iterator[tuple[Source, Outcome]]:
+    def run(self, sources: Iterable[Source | None], watch: Watch) -> Iterator[tuple[Source, Outcome]]:
         """Analyse videos; the decoding processes end with the last one."""
         detector = self._detector
         batcher = FrameBatcher[VideoTask](detector.load_encoder(), detector.batch_size)
@@ -120,7 +139,9 @@ class _Pipeline:
             yield from self._advance(batcher.encoded(), held)
         yield from self._advance(batcher.rest(), held)
 
-    def _task(self, source: Source) -> VideoTask:
+    def _task(self, source: Source | None) -> VideoTask | None:
+        if source is None:
+            return None
         config, level = self._detector.model.config, self._detector.settings.scan_level
         job = DecodeJob(
             source.path,

@@ -60,6 +60,7 @@ class BatchProgress:
         if isinstance(message, Opened):
             self._durations[source] = message.duration
             self._opened[source] = time.monotonic()
+            self._forget(source)  # tried before
             self._current[source] = self._bars.add_task(shown(source.path.name), total=1.0, state="")
         elif isinstance(message, Snippet):
             self._frames += len(message.frames) and message.length
@@ -76,12 +77,12 @@ class BatchProgress:
         opened = self._opened.get(source)
         return None if opened is None else time.monotonic() - opened
 
-    def done(self, source: Source, state: str) -> None:
-        """Count a video as done; ``state`` says how it went."""
+    def done(self, source: Source, state: str, frames: int = 0) -> None:
+        """Count a video as done; ``state`` says how it went, ``frames`` are those that ``watch`` was not told of."""
         self._done += 1
+        self._frames += frames
         self._shares[source] = 1.0
-        if (task := self._current.pop(source, None)) is not None:
-            self._bars.remove_task(task)
+        self._forget(source)
         self._show()
         share = self._completed() / self._total if self._total else 1.0
         elapsed = time.monotonic() - self._started
@@ -89,6 +90,10 @@ class BatchProgress:
         self._lines.print(
             f"{self._done}/{len(self._sizes)} {shown(source.path)}: {state} ({self._rate():.0f} frames/s{left})"
         )
+
+    def _forget(self, source: Source) -> None:
+        if (task := self._current.pop(source, None)) is not None:
+            self._bars.remove_task(task)
 
     def _completed(self) -> float:
         return sum(self._sizes[source] * share for source, share in self._shares.items())

@@ -18,6 +18,7 @@ from dsanet_cli.errors import DsanetError, OutputError
 from dsanet_cli.timeline import Coverage, Event, ModelFacts, Sampling, Timeline, Verdict, VideoFacts
 
 TIMELINE_SCHEMA = 1
+_NOT_JSON = "not whole JSON"
 _KEYS = ("schema", "video", "model", "sampling", "coverage", "snippets", "events", "verdict")
 _SNIPPET_KEYS = {"start", "end", "score", "label", "probabilities"}
 _EVENT_KEYS = {"start", "end", "peak_time", "peak_score", "label", "probabilities"}
@@ -171,19 +172,34 @@ def read_timeline(path: Path) -> Timeline:
         OutputError: it cannot be opened, is cut off, is not a timeline, or is of another schema.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        return _parse(json.loads(text, parse_constant=_refuse))
+        return parse_timeline(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
-        reason = error.strerror or str(error)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        reason = "not whole JSON"
+        raise _incomplete(str(path), error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise _incomplete(str(path), _NOT_JSON) from error
+
+
+def parse_timeline(text: str, name: str) -> Timeline:
+    """As ``read_timeline``, from the text of the file called ``name``.
+
+    Raises:
+        OutputError: it is cut off, is not a timeline, or is of another schema.
+    """
+    try:
+        return _parse(json.loads(text, parse_constant=_refuse))
+    except (json.JSONDecodeError, RecursionError):
+        reason = _NOT_JSON
     except KeyError as error:
         reason = f"entry {error} is missing"
     except (TypeError, AttributeError):
         reason = "an entry is of another type"
     except (DsanetError, ValueError, ZeroDivisionError) as error:
         reason = str(error)
-    raise OutputError(f"{path}: not a complete dsanet result: {reason}; write it again with --overwrite")
+    raise _incomplete(name, reason)
+
+
+def _incomplete(name: str, reason: str) -> OutputError:
+    return OutputError(f"{name}: not a complete dsanet result: {reason}; write it again with --overwrite")
 
 
 def _parse(data: Any) -> Timeline:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import IO
 
 from dsanet_cli.detect import Detection, Detector
 from dsanet_cli.errors import OutputError
-from dsanet_cli.files import atomic_write
-from dsanet_cli.report import read_timeline, write_csv, write_json
+from dsanet_cli.folders import Folder
+from dsanet_cli.report import parse_timeline, write_csv, write_json
 from dsanet_cli.sources import Source
 from dsanet_cli.timeline import Timeline
 
@@ -24,12 +24,8 @@ TRUSTED_FORMAT = "json"
 class ResultFolder:
     """The files of a run below one folder, a set of ``formats`` for each video."""
 
-    folder: Path
+    folder: Folder
     formats: tuple[str, ...]
-
-    def path(self, source: Source, kind: str) -> Path:
-        """Where the result of ``source`` in one format goes."""
-        return self.folder / source.relative.with_name(f"{source.relative.name}.{kind}")
 
     def check_writable(self) -> None:
         """Find out before the work begins whether results can be written.
@@ -37,19 +33,20 @@ class ResultFolder:
         Raises:
             OutputError: they cannot.
         """
-        probe = self.folder / f".{os.getpid()}.probe"
-        with atomic_write(probe):
+        probe = PurePath(f".{os.getpid()}.probe")
+        with self.folder.write(probe, "wb"):
             pass
-        probe.unlink()
+        self.folder.remove(probe)
 
     def finished(self, source: Source, detector: Detector) -> Timeline | None:
         """The result of an earlier run, if it is whole, not older than its video, and made the same way."""
-        paths = {kind: self.path(source, kind) for kind in {*self.formats, TRUSTED_FORMAT}}
+        names = {kind: _name(source, kind) for kind in {*self.formats, TRUSTED_FORMAT}}
         try:
-            made = min(path.stat().st_mtime for path in paths.values())
+            made = min(map(self.folder.modified, names.values()))
             if made < source.path.stat().st_mtime:
                 return None
-            timeline = read_timeline(paths[TRUSTED_FORMAT])
+            name = names[TRUSTED_FORMAT]
+            timeline = parse_timeline(self.folder.read(name), str(name))
         except (OSError, OutputError):
             return None
         same = (
@@ -67,13 +64,17 @@ class ResultFolder:
             OutputError: a file cannot be written.
         """
         for kind in sorted(self.formats, key=TRUSTED_FORMAT.__eq__):
-            path = self.path(source, kind)
+            name = _name(source, kind)
             if kind == "png":
-                with atomic_write(path, "wb") as image:
+                with self.folder.write(name, "wb") as image:
                     _write_plot(detection, image)
             else:
-                with atomic_write(path) as stream:
+                with self.folder.write(name, "w") as stream:
                     _write_text(kind, detection.timeline, stream)
+
+
+def _name(source: Source, kind: str) -> PurePath:
+    return source.relative.with_name(f"{source.relative.name}.{kind}")
 
 
 def write_stdout(kind: str, detection: Detection) -> None:

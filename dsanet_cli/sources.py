@@ -60,6 +60,11 @@ class Listing:
         return Listing(self.sources[number - 1 :: count], self.problems[number - 1 :: count])
 
 
+def is_feature_file(path: Path) -> bool:
+    """Whether a source holds features rather than pictures."""
+    return path.suffix.lower() == FEATURE_SUFFIX
+
+
 def find_sources(arguments: Sequence[str], recursive: bool, stdin: TextIO) -> Listing:
     """List the files that the command line names, each once.
 

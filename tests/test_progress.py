@@ -58,12 +58,22 @@ def test_no_lines_for_one_video_or_where_nobody_wants_them(tmp_path, capsys, qui
     assert capsys.readouterr().err == ""
 
 
+def test_frames_that_were_analysed_elsewhere_count(tmp_path, clock, capsys):
+    one, other = source(tmp_path, "a.mp4", 1000), source(tmp_path, "b.mp4", 1000)
+    with BatchProgress([one, other], quiet=False) as progress:
+        progress.watch(one, Opened(0.0))
+        clock[0] += 10
+        progress.done(one, "1 event", frames=50)
+    assert "1 event (5 frames/s, about 0:10 left)" in capsys.readouterr().err
+
+
 def test_on_a_terminal_there_are_bars_for_all_and_for_the_videos_at_work(tmp_path, clock, monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(progress_module, "Console", lambda stderr: Console(file=stream, force_terminal=True, width=100))
     one, other = source(tmp_path, "one.mp4", 1000), source(tmp_path, "other.mp4", 1000)
     with BatchProgress([one, other], quiet=False) as progress:
         progress.watch(one, Opened(120.0))
+        progress.watch(other, Opened(0.0))
         progress.watch(other, Opened(0.0))
         clock[0] += 4
         progress.watch(one, snippet(60.0))

@@ -13,6 +13,7 @@ FAULTS = {
     "loop": lambda: time.sleep(3600),
     "exit": lambda: os._exit(0),
     "bug": lambda: 1 // 0,
+    "slow": lambda: time.sleep(2),
 }
 
 if "dsanet_cli.decoder_worker" in sys.orig_argv:
@@ -25,8 +26,9 @@ if "dsanet_cli.decoder_worker" in sys.orig_argv:
         """Fail in the second chunk of a file, in the middle of what would be decoded."""
         name = self.path.stem
         written[name] = written.get(name, 0) + 1
-        if written[name] == 2 and name in FAULTS:
-            FAULTS[name]()
+        kind = name.partition("-")[0]
+        if written[name] == 2 and kind in FAULTS:
+            FAULTS[kind]()
         original(self, *arguments)
 
     Demuxer.write = write
