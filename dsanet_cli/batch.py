@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from rich.table import Table
 
@@ -66,19 +67,27 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     for problem in listing.problems:
         run.report_failure(problem.argument, problem)
     interrupted = False
+    failure: DsanetError | None = None
     if listing.sources:
         try:
             run.analyse(listing.sources)
         except KeyboardInterrupt:
             interrupted = True
+        except DsanetError as error:
+            if len(run.rows) == len(listing.problems):  # nothing was done
+                raise
+            failure = error
     rows = run.rows_in_order(listing.sources)
-    if several:
-        run.print_table(rows)
-        if output is not None:
-            folder = open_folder(output)
+    if several and rows:
+        folder = None if output is None else open_folder(output)
+        if folder is not None:
             with folder.write(PurePath(_summary_name(settings.shard)), "w") as stream:
                 write_summary(rows, stream)
+        run.print_table(rows)
+        if folder is not None:
             run.log.print(f"results in {folder}")
+    if failure is not None:
+        raise failure
     failed = sum(row.status == "failed" for row in rows)
     if interrupted:
         left = len(listing.sources) + len(listing.problems) - len(rows)
@@ -96,8 +105,9 @@ class _Run:
         # With the result on stdout, every other line goes to stderr.
         self.lines = plain_console(stderr=settings.work.output is None)
         self.log = plain_console(stderr=True, quiet=settings.quiet)
+        self.errors = plain_console(stderr=True)
         self.rows: list[SummaryRow] = []
-        named_folder = any(Path(source).is_dir() for source in settings.sources)
+        named_folder = any(map(os.path.isdir, settings.sources))
         self.skip_done = named_folder if settings.skip_existing is None else settings.skip_existing
         self.names_inputs = named_folder or len(settings.sources) > 1
 
@@ -118,6 +128,7 @@ class _Run:
         self.log.print(worker.describe())
         remaining = [source for source in sources if not self._is_kept(worker, source)]
         with BatchProgress(remaining, self.settings.quiet) as progress:
+            self._print_above(progress)
             worker.run(remaining, progress.watch, partial(self._conclude, progress))
 
     def _analyse_on_cluster(self, sources: Sequence[Source]) -> None:
@@ -126,8 +137,16 @@ class _Run:
         except ImportError as error:
             raise UsageError("--engine ray: Ray is not installed; pip install 'dsanet-cli[ray]'") from error
         with BatchProgress(sources, self.settings.quiet) as progress:
+            self._print_above(progress)
             conclude = partial(self._conclude, progress, frames_watched=False)
             run_on_cluster(self.settings.work, self.skip_done, sources, progress.watch, conclude, self.log.print)
+
+    def _print_above(self, progress: BatchProgress) -> None:
+        """Let lines that go to a terminal not be overwritten by the bars there."""
+        if progress.console is not None:
+            self.log = self.errors = progress.console
+            if sys.stdout.isatty():
+                self.lines = progress.console
 
     def _conclude(
         self, progress: BatchProgress, source: Source, result: Timeline | DsanetError, frames_watched: bool = True
@@ -152,8 +171,8 @@ class _Run:
 
     def report_failure(self, name: str, error: DsanetError) -> None:
         """Print one line and remember the failure for the summary."""
-        print_error(error)
         self.rows.append(SummaryRow.failed(name, str(error)))
+        print_error(error, self.errors)
 
     def _report(self, timeline: Timeline) -> None:
         """Print an input's events and remember it for the summary."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,20 @@ class ChunkPictures:
         snippet_frames: Frames in a snippet.
         folder: For temporary files.
         threads: Decoding threads.
+        alive: Is called for each frame.
     """
 
     def __init__(
-        self, demuxer: Demuxer, size: tuple[int, int], snippet_frames: int, folder: Path, threads: int
+        self,
+        demuxer: Demuxer,
+        size: tuple[int, int],
+        snippet_frames: int,
+        folder: Path,
+        threads: int,
+        alive: Callable[[], None],
     ) -> None:
-        self._decord = DecordDecoder(demuxer, size, folder, threads)
-        self._fallback = FallbackDecoder(demuxer)
+        self._decord = DecordDecoder(demuxer, size, folder, threads, alive)
+        self._fallback = FallbackDecoder(demuxer, alive)
         self._scaler = Scaler(size)
         self._snippet_frames = snippet_frames
         self._joint: Picture | None = None

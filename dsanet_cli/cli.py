@@ -28,6 +28,7 @@ from dsanet_cli.cli_options import (
     Preset,
     Recursive,
     Verbose,
+    check_finite,
     parse_shard,
 )
 from dsanet_cli.errors import DsanetError, UsageError
@@ -158,6 +159,15 @@ def detect(
     Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
     """
     part = parse_shard(shard)
+    check_finite(
+        threshold=threshold,
+        release=release,
+        merge_gap=merge_gap,
+        min_length=min_length,
+        fps=fps,
+        scan_level=scan_level,
+        stall_timeout=stall_timeout,
+    )
     from fractions import Fraction
 
     from dsanet_cli.batch import BatchSettings, run_batch

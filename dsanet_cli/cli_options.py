@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,17 @@ EncoderWeights = Annotated[Path | None, typer.Option(help="CLIP checkpoint, wher
 Root = Annotated[Path | None, typer.Option(help="Folder of the feature files, where lists have other machines' paths.")]
 SkipMissing = Annotated[bool, typer.Option("--skip-missing", help="Go on without missing files.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also time spent per video.")]
+
+
+def check_finite(**options: float | None) -> None:
+    """Refuse ``nan`` and ``inf``, which no bounds of an option keep out.
+
+    Raises:
+        UsageError: one of the options is no number that can be reckoned with.
+    """
+    for name, value in options.items():
+        if value is not None and not math.isfinite(value):
+            raise UsageError(f"--{name.replace('_', '-')} {value}: use a finite number")
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:

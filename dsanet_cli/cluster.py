@@ -22,9 +22,11 @@ from ray.exceptions import RayError, RayTaskError
 
 from dsanet_cli import __version__
 from dsanet_cli.cluster_worker import ClusterWorker
+from dsanet_cli.console import unexpected
 from dsanet_cli.decoding import Opened
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.folders import absolute
+from dsanet_cli.names import shown
 from dsanet_cli.pipeline import Watch
 from dsanet_cli.sources import Source, is_feature_file
 from dsanet_cli.timeline import Timeline
@@ -36,6 +38,8 @@ ATTEMPTS = 3
 """Workers that may be lost while they have a video before that is given up."""
 KNOCK_TIMEOUT = 10.0
 """Seconds."""
+PATIENCE = 20.0
+"""Seconds without any worker after which the person who watches is told."""
 
 Log = Callable[[str], None]
 
@@ -108,7 +112,7 @@ def _connect() -> None:
     try:
         _knock(os.environ.get("RAY_ADDRESS", ""))
         ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(
             "--engine ray: there is no cluster; start one with ray start --head, or name one with RAY_ADDRESS"
         ) from error
@@ -165,13 +169,18 @@ class _ClusterBatch:
         self._calls: dict[Any, tuple[Any, Source]] = {}
         """By the reference of a call, its actor and source."""
         self._descriptions: set[str] = set()
+        self._succeeded = 0
 
     def run(self, parts: Iterable[Share]) -> None:
         for share in parts:
             self._start(share)
+        patient = False
         while self._left:
             self._hand_out()
-            done, _ = ray.wait([*self._starting, *self._calls], num_returns=1)
+            done, _ = ray.wait([*self._starting, *self._calls], num_returns=1, timeout=PATIENCE)
+            if not done and not self._rooms and not patient:
+                self._log("waiting for the cluster: its cores or GPUs are taken, or their machines are gone")
+                patient = True
             for reference in done:
                 if reference in self._starting:
                     self._loaded(reference)
@@ -223,30 +232,36 @@ class _ClusterBatch:
         actor, source = self._calls[reference]
         try:
             result = ray.get(reference)
-        except RayTaskError as error:  # no worker would fare better
-            raise error.cause from None
-        except RayError:
-            self._replace(actor)
+        except RayTaskError as error:
+            cause = error.cause if isinstance(error.cause, DsanetError) else unexpected(source.path, error.cause)
+            if self._succeeded == 0:  # no worker would fare better
+                raise cause from error
+            self._replace(actor, str(cause))
             return
+        except RayError:
+            self._replace(actor, "it ended")
+            return
+        self._succeeded += isinstance(result, Timeline)
         del self._calls[reference]
         share, room = self._rooms[actor]
         self._rooms[actor] = share, room + 1
         self._conclude(source, result)
 
-    def _replace(self, actor: Any) -> None:
+    def _replace(self, actor: Any, reason: str) -> None:
         """Start another worker for one that is lost, and hand out its videos again."""
         share, _ = self._rooms.pop(actor)
         ray.kill(actor)  # in case it is only out of reach
         lost = [reference for reference, (owner, _) in self._calls.items() if owner == actor]
         sources = [self._calls.pop(reference)[1] for reference in lost]
-        self._log(f"a worker was lost; others do what it had: {', '.join(str(source.path) for source in sources)}")
+        names = ", ".join(shown(source.path) for source in sources)
+        self._log(f"a worker was lost ({reason}); others do what it had: {names}")
         for source in sources:
             self._lost[source] += 1
             if self._lost[source] < ATTEMPTS:
                 self._waiting.append(source)
             else:
-                reason = f"{ATTEMPTS} workers were lost while they had it; try it alone, without --engine"
-                self._conclude(source, DsanetError(f"{source.path}: {reason}"))
+                ending = f"{ATTEMPTS} workers were lost while they had it; try it alone, without --engine"
+                self._conclude(source, DsanetError(f"{source.path}: {ending}"))
         self._start(share)
 
     def _conclude(self, source: Source, result: Timeline | DsanetError) -> None:

@@ -58,7 +58,8 @@ class ClusterWorker:
                 self._worker.load_encoder()
         except DsanetError as error:
             return error
-        Thread(target=self._run, name="videos", daemon=True).start()
+        if videos:
+            Thread(target=self._run, name="videos", daemon=True).start()
         return self._worker.describe()
 
     def analyse(self, source: Source, skip_done: bool) -> Timeline | DsanetError:

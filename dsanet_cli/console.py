@@ -35,11 +35,11 @@ def progress_bar(quiet: bool) -> Progress:
     )
 
 
-def print_error(error: DsanetError) -> None:
+def print_error(error: DsanetError, console: Console | None = None) -> None:
     """Print one line, and before it where the error came from if ``DSANET_DEBUG`` is set."""
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
-    plain_console(stderr=True).print(f"error: {shown(str(error))}")
+    (console or plain_console(stderr=True)).print(f"error: {shown(str(error))}")
 
 
 def print_missing(files: Iterable[Path]) -> None:

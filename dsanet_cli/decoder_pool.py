@@ -19,7 +19,7 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from dsanet_cli.container import video_error
-from dsanet_cli.decoding import DecodeJob, Message, Wanted
+from dsanet_cli.decoding import Alive, DecodeJob, Message, Wanted
 from dsanet_cli.errors import VideoError
 from dsanet_cli.report import format_time
 from dsanet_cli.video import Snippet, VideoInfo
@@ -36,13 +36,25 @@ class WorkerDied(Exception):
 
 
 class DecoderWorker:
-    """One decoding process, as its thread sees it; ``command`` starts it."""
+    """One decoding process, as its thread sees it; ``command`` starts it.
+
+    Raises:
+        OSError: it cannot be started.
+    """
 
     def __init__(self, command: tuple[str, ...]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="dsanet-", ignore_cleanup_errors=True)
-        self._process = subprocess.Popen([*command, self._folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.waiting_since: float | None = None
-        """When its thread began to wait for a message, on the monotonic clock; None while it does not."""
+        try:
+            self._process = subprocess.Popen(
+                [*command, self._folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        except OSError:
+            self._folder.cleanup()
+            raise
+        self.waiting = False
+        """Whether its thread waits for a message."""
+        self.silence = 0.0
+        """Seconds it has waited, by the watchdog's count: what stops the whole program stops the count, too."""
         self.stalled = False
 
     def send(self, message: DecodeJob | Wanted) -> None:
@@ -58,20 +70,20 @@ class DecoderWorker:
         except OSError as error:
             raise WorkerDied from error
 
-    def receive(self) -> Message:
+    def receive(self) -> Message | Alive:
         """Wait for the next message.
 
         Raises:
             WorkerDied: the process has ended without one.
         """
         assert self._process.stdout is not None
-        self.waiting_since = time.monotonic()
+        self.silence, self.waiting = 0.0, True
         try:
-            message: Message = pickle.load(self._process.stdout)
+            message: Message | Alive = pickle.load(self._process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise WorkerDied from error
         finally:
-            self.waiting_since = None
+            self.waiting = False
         return message
 
     def kill(self) -> None:
@@ -172,6 +184,9 @@ class DecoderPool:
 
     def _serve(self, place: int, source: _Shared) -> None:
         """Decode one video after the other in the process at ``place``."""
+        if hasattr(signal, "pthread_sigmask"):
+            # Inherited by the decoders: Ctrl-C is for this process, which ends them.
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             for task in source:
                 if task is not None:
@@ -186,13 +201,19 @@ class DecoderPool:
     def _decode(self, place: int, task: Task) -> Iterator[Message]:
         worker = self._workers[place]
         if worker is None:
-            worker = self._workers[place] = DecoderWorker(self._command)
+            try:
+                worker = self._workers[place] = DecoderWorker(self._command)
+            except OSError as error:
+                yield video_error(task.job.path, f"no decoder can be started ({error.strerror}); try fewer --jobs")
+                return
         end = 0.0
         answered = not task.job.scan
         try:
             worker.send(task.job)
             while True:
                 message = worker.receive()
+                if isinstance(message, Alive):
+                    continue
                 if isinstance(message, Snippet):
                     end = message.end
                 yield message
@@ -229,12 +250,12 @@ class DecoderPool:
     def _watch(self, threads: list[threading.Thread]) -> None:
         while any(thread.is_alive() for thread in threads):
             time.sleep(WATCH_INTERVAL)
-            now = time.monotonic()
-            for worker in self._workers:
-                since = None if worker is None else worker.waiting_since
-                if worker is not None and since is not None and now - since > self._stall_timeout:
-                    worker.stalled = True
-                    worker.kill()
+            for worker in filter(None, self._workers):
+                if worker.waiting:
+                    worker.silence += WATCH_INTERVAL
+                    if worker.silence > self._stall_timeout:
+                        worker.stalled = True
+                        worker.kill()
 
 
 class _Shared:

@@ -9,32 +9,35 @@ from __future__ import annotations
 import os
 import pickle
 import queue
-import signal
+import shutil
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import BinaryIO
 
 from dsanet_cli.console import DEBUG_VARIABLE, unexpected
-from dsanet_cli.decoding import DecodeJob, Message, Opened, Wanted
+from dsanet_cli.decoding import Alive, DecodeJob, Message, Opened, Wanted
 from dsanet_cli.errors import VideoError
 from dsanet_cli.video import open_video
 
-Send = Callable[[Message], None]
+Send = Callable[[Message | Alive], None]
+
+PULSE_INTERVAL = 0.5
+"""Seconds."""
 
 
 def main() -> None:
     """Decode one job after the other until stdin ends; ``sys.argv[1]`` is a folder for temporary files."""
     tempfile.tempdir = sys.argv[1]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it ends this process
     jobs = sys.stdin.buffer
     replies = _claim_stdout()
     received: queue.SimpleQueue[DecodeJob | Wanted] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(jobs, received), daemon=True).start()
 
-    def send(message: Message) -> None:
+    def send(message: Message | Alive) -> None:
         pickle.dump(message, replies, protocol=pickle.HIGHEST_PROTOCOL)
         replies.flush()
 
@@ -54,7 +57,7 @@ def main() -> None:
 
 
 def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], send: Send) -> None:
-    reader = open_video(job.path, job.size, job.sampled_frames, job.snippet_frames, job.threads)
+    reader = open_video(job.path, job.size, job.sampled_frames, job.snippet_frames, job.threads, _Pulse(send))
     send(Opened(reader.info.duration))
     wanted = None
     if job.scan:
@@ -71,12 +74,27 @@ def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], sen
     send(reader.info)
 
 
+class _Pulse:
+    """Tells from time to time that this process is alive."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._last = time.monotonic()
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._last > PULSE_INTERVAL:
+            self._last = now
+            self._send(Alive())
+
+
 def _receive(jobs: BinaryIO, received: queue.SimpleQueue[DecodeJob | Wanted]) -> None:
     """Pass on what comes in; end the process with its parent, even in the middle of an endless decoder."""
     try:
         while True:
             received.put(pickle.load(jobs))
     except (EOFError, OSError, pickle.UnpicklingError):
+        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)  # a parent that was killed does not
         os._exit(0)
 
 

@@ -29,7 +29,13 @@ class Opened:
     duration: float
 
 
+@dataclass(frozen=True)
+class Alive:
+    """The decoder is at work, though it has nothing to show for it yet."""
+
+
 Wanted = frozenset[int]
 """The answer to a scan: numbers of the snippets to decode."""
 Message = Opened | Snippet | VideoInfo | VideoError
-"""What a job sends back: after the opening snippets, then either what the video holds or why it ends here."""
+"""What a job sends back: after the opening snippets, then either what the video holds or why it ends here. Between
+them comes ``Alive`` where that takes long."""

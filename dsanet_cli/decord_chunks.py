@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Set
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,13 @@ from dsanet_cli.decord_library import load_decord
 from dsanet_cli.demux import Chunk, Demuxer
 from dsanet_cli.errors import VideoError
 
-MOST_THREADS = min(os.cpu_count() or 1, 4)
+
+def usable_cores() -> int:
+    """Cores that this process may use, which on a shared machine are not all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+MOST_THREADS = min(usable_cores(), 4)
 """Decoding threads of one video; more only lengthen the decoder's start at each chunk."""
 CHUNK_CONTAINERS = ("nut", "matroska", "mov")
 """Tried in turn. NUT holds nearly any codec, but decord wants a frame rate or a frame count, and ffmpeg finds
@@ -39,13 +45,17 @@ class DecordDecoder:
         size: (height, width) in pixels of the pictures, as they are stored.
         folder: For temporary files.
         threads: Decoding threads.
+        alive: Is called for each frame.
     """
 
-    def __init__(self, demuxer: Demuxer, size: tuple[int, int], folder: Path, threads: int) -> None:
+    def __init__(
+        self, demuxer: Demuxer, size: tuple[int, int], folder: Path, threads: int, alive: Callable[[], None]
+    ) -> None:
         self._demuxer = demuxer
         self._size = size
         self._folder = folder
         self._threads = threads
+        self._alive = alive
         self._decord = load_decord()
         self._errors = (self._decord.DECORDError, self._decord.DECORDLimitReachedError, av.FFmpegError, ValueError)
 
@@ -57,7 +67,7 @@ class DecordDecoder:
             VideoError: there is no room for a temporary file.
         """
         try:
-            frames = _read(self._open(chunk), len(chunk.packets), wanted, chunk.ordered)
+            frames = _read(self._open(chunk), len(chunk.packets), wanted, chunk.ordered, self._alive)
         except self._errors as error:
             raise Undecodable from error
         return {place: self._picture(frame) for place, frame in frames.items()}
@@ -89,7 +99,7 @@ def no_room(path: Path, error: OSError) -> VideoError:
     return video_error(path, f"no temporary file can be written ({error.strerror}); free some space or set TMPDIR")
 
 
-def _read(reader: Any, count: int, sampled: Set[int], ordered: bool) -> dict[int, Picture]:
+def _read(reader: Any, count: int, sampled: Set[int], ordered: bool, alive: Callable[[], None]) -> dict[int, Picture]:
     """Read the first, the sampled and the last of ``count`` frames, forwards and without a seek.
 
     decord skips frames without converting them, which saves up to half of the time, but it takes for granted
@@ -112,6 +122,7 @@ def _read(reader: Any, count: int, sampled: Set[int], ordered: bool) -> dict[int
         if place > position:
             reader.skip_frames(place - position)
         frame = _next(reader)
+        alive()
         position = place + 1
         if frame is None:
             raise Undecodable

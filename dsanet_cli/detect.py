@@ -142,6 +142,7 @@ class Detector:
 
     def _detect_features(self, path: Path) -> Detection:
         features = load_features(path, self.model.config.encoder.width)
+        size = path.stat().st_size
         frames = self.model.config.snippet_frames
         seconds = float(frames / self.settings.feature_fps)
         analysis = Analysis(self, path)
@@ -153,6 +154,7 @@ class Detector:
                 frames=len(features) * frames,
                 duration=len(features) * seconds,
                 fps=self.settings.feature_fps,
+                bytes=size,
             )
         )
 
@@ -223,6 +225,7 @@ def video_facts(info: VideoInfo) -> VideoFacts:
         width=info.width,
         height=info.height,
         codec=info.codec,
+        bytes=info.bytes,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -76,9 +76,14 @@ class FallbackDecoder:
 
     A frame that fails spoils those that build on it. Decoders deliver these all the same, with pictures of another
     time or smeared ones, so all up to the next key frame are left out.
+
+    Args:
+        demuxer: Of the video.
+        alive: Is called for each frame.
     """
 
-    def __init__(self, demuxer: Demuxer) -> None:
+    def __init__(self, demuxer: Demuxer, alive: Callable[[], None]) -> None:
+        self._alive = alive
         self._decoder = demuxer.decoder
         self._decoder.thread_type = "SLICE"  # with threads by frame, an error comes late and takes frames with it
         # libdav1d does not call it an error where it finds no frame. Without delay, that shows.
@@ -164,6 +169,7 @@ class FallbackDecoder:
                 self._joint = decoded
 
     def _feed(self, packet: Packet[VideoStream], serial: int) -> None:
+        self._alive()
         if packet.is_keyframe:
             self._root, self._lost_before, self._lost = serial, self._lost, False
         if self._lost or (self._lost_before and serial < self._root):

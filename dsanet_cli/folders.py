@@ -46,7 +46,11 @@ class Folder(Protocol):
         """
 
     def remove(self, name: PurePath) -> None:
-        """Delete a file."""
+        """Delete a file.
+
+        Raises:
+            OutputError: it cannot be deleted.
+        """
 
 
 def open_folder(place: str) -> Folder:
@@ -92,7 +96,10 @@ class LocalFolder:
 
     def remove(self, name: PurePath) -> None:
         """See ``Folder``."""
-        (self._path / name).unlink()
+        try:
+            (self._path / name).unlink()
+        except OSError as error:
+            raise OutputError(f"{self._path / name}: cannot be deleted ({error.strerror})") from error
 
 
 class RemoteFolder:
@@ -103,8 +110,10 @@ class RemoteFolder:
         self._one_at_a_time = threading.Lock()  # a file system has one transaction only
         try:
             self._system, self._root = fsspec.core.url_to_fs(self._url)
-        except (ImportError, ValueError) as error:
-            raise OutputError(f"{url}: cannot be opened: {error}") from error
+        except Exception as error:
+            raise OutputError(
+                f"{url}: cannot be opened: {_reason(error)}; choose another place with --output"
+            ) from error
 
     def __str__(self) -> str:
         return f"{self._url}/"
@@ -145,7 +154,10 @@ class RemoteFolder:
 
     def remove(self, name: PurePath) -> None:
         """See ``Folder``."""
-        self._system.rm_file(self._path(name))
+        try:
+            self._system.rm_file(self._path(name))
+        except Exception as error:
+            raise OutputError(f"{self._url}/{name.as_posix()}: cannot be deleted: {_reason(error)}") from error
 
     def _path(self, name: PurePath) -> str:
         return f"{self._root.rstrip('/')}/{name.as_posix()}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from dsanet_cli.batching import FloatArray, FrameBatcher
 from dsanet_cli.console import unexpected
 from dsanet_cli.decoder_pool import DecoderPool, Task
 from dsanet_cli.decoding import DecodeJob, Message
-from dsanet_cli.decord_chunks import MOST_THREADS
+from dsanet_cli.decord_chunks import MOST_THREADS, usable_cores
 from dsanet_cli.detect import Analysis, Detection, Detector
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.scan import ScanAnalysis
@@ -42,7 +42,7 @@ class PipelineSettings:
 
     def for_videos(self, count: int) -> PipelineSettings:
         """The same with all numbers filled in, for ``count`` videos in all."""
-        cores = self.cores or os.cpu_count() or 1
+        cores = self.cores or usable_cores()
         return dataclasses.replace(self, cores=cores, jobs=max(1, min(self.jobs or cores, count)))
 
 
@@ -108,7 +108,7 @@ class _Pipeline:
 
     def __init__(self, detector: Detector, settings: PipelineSettings) -> None:
         self._detector = detector
-        cores = settings.cores or os.cpu_count() or 1
+        cores = settings.cores or usable_cores()
         jobs = settings.jobs or cores
         self._threads = max(1, min(MOST_THREADS, cores // jobs))
         frames = WAITING_BATCHES * detector.batch_size * detector.load_encoder().lanes
@@ -119,25 +119,34 @@ class _Pipeline:
         detector = self._detector
         batcher = FrameBatcher[VideoTask](detector.load_encoder(), detector.batch_size)
         held: set[VideoTask] = set()  # read to the end, with frames in a batch that is not full
-        for item in self._pool.run(map(self._task, sources)):
-            if item is None:
-                if held:
-                    batcher.flush()
-            else:
-                task, message = item
-                assert isinstance(task, VideoTask)
-                watch(task.source, message)
-                if isinstance(message, Snippet):
-                    task.encoding += 1
-                    batcher.add(task, message)
-                elif isinstance(message, VideoInfo):
-                    task.info = message
-                    held.add(task)
-                elif isinstance(message, VideoError):
-                    task.over = True
-                    yield task.source, message
-            yield from self._advance(batcher.encoded(), held)
+        with contextlib.closing(self._pool.run(map(self._task, sources))) as messages:
+            for item in messages:
+                if item is None:
+                    if held:
+                        batcher.flush()
+                else:
+                    task, message = item
+                    assert isinstance(task, VideoTask)
+                    yield from self._receive(task, message, batcher, held, watch)
+                yield from self._advance(batcher.encoded(), held)
         yield from self._advance(batcher.rest(), held)
+
+    def _receive(
+        self, task: VideoTask, message: Message, batcher: FrameBatcher[VideoTask], held: set[VideoTask], watch: Watch
+    ) -> Iterator[tuple[Source, Outcome]]:
+        """Take what a decoder sends; a video that has failed already gets no second outcome."""
+        if task.over:
+            return
+        watch(task.source, message)
+        if isinstance(message, Snippet):
+            task.encoding += 1
+            batcher.add(task, message)
+        elif isinstance(message, VideoInfo):
+            task.info = message
+            held.add(task)
+        elif isinstance(message, VideoError):
+            task.over = True
+            yield task.source, message
 
     def _task(self, source: Source | None) -> VideoTask | None:
         if source is None:
@@ -166,6 +175,7 @@ class _Pipeline:
                     task.analysis.take(snippet, features)
                 except Exception as error:  # one input must never end the others
                     task.over = True
+                    task.answer.put(frozenset())  # its decoder waits for it, now or later
                     yield task.source, unexpected(task.source.path, error)
         for task in [task for task in held if task.complete]:
             held.remove(task)

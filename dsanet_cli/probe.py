@@ -24,8 +24,8 @@ class VideoInfo:
     ``frames`` counts those that cannot be decoded too. ``fps`` is the average rate; ``duration`` is in seconds from
     the first frame to the end of the last, or to where the header says that the video ends if the file breaks off
     before; ``width`` and ``height`` are as displayed, after the rotation that the file asks for; ``codec`` is
-    ffmpeg's name for it (``h264``, ``hevc``); ``holes`` are the spans (start, end) in seconds of which there is no
-    picture, in order and apart from each other.
+    ffmpeg's name for it (``h264``, ``hevc``); ``bytes`` is the size of the file when it was opened; ``holes`` are the
+    spans (start, end) in seconds of which there is no picture, in order and apart from each other.
     """
 
     path: Path
@@ -35,6 +35,7 @@ class VideoInfo:
     width: int
     height: int
     codec: str
+    bytes: int
     holes: tuple[tuple[float, float], ...] = ()
 
     def with_hole(self, start: float, end: float) -> VideoInfo:
@@ -80,6 +81,7 @@ def look(path: Path) -> tuple[VideoInfo, Orientation]:
     with Demuxer(path) as demuxer:
         picture = demuxer.first_picture()
         rate, codec, duration = demuxer.rate, demuxer.codec, demuxer.promised_length()
+        size = path.stat().st_size
     orientation = Orientation()
     matrix = picture.side_data.get("DISPLAYMATRIX")
     if isinstance(matrix, SideData):
@@ -87,7 +89,7 @@ def look(path: Path) -> tuple[VideoInfo, Orientation]:
     height, width = picture.height, picture.width
     if orientation.transpose:
         height, width = width, height
-    return VideoInfo(path, 0, rate, duration, width, height, codec), orientation
+    return VideoInfo(path, 0, rate, duration, width, height, codec, size), orientation
 
 
 def probe(path: Path) -> VideoInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -20,11 +21,12 @@ from dsanet_cli.video import Snippet
 class BatchProgress:
     """Follows a batch on stderr: as bars on a terminal, else as one line for each video that is done.
 
-    The work is measured in bytes of the files, which is known beforehand.
+    The work is measured in bytes of the files, which is known beforehand. ``watch`` and ``done`` may be called from
+    different threads.
     """
 
     def __init__(self, sources: Sequence[Source], quiet: bool) -> None:
-        console = Console(stderr=True)
+        console = plain_console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -42,6 +44,10 @@ class BatchProgress:
         self._durations: dict[Source, float] = {}
         self._opened: dict[Source, float] = {}
         self._shares: dict[Source, float] = {}
+        """How much of each video at work is done."""
+        self._finished = 0
+        """Bytes of the videos that are done."""
+        self._lock = threading.Lock()
         self._started = time.monotonic()
         self._frames = 0
         self._done = 0
@@ -55,22 +61,28 @@ class BatchProgress:
     ) -> None:
         self._bars.stop()
 
+    @property
+    def console(self) -> Console | None:
+        """What lines must go through so as not to disturb the bars; None where there are none."""
+        return None if self._bars.disable else self._bars.console
+
     def watch(self, source: Source, message: Message) -> None:
         """Take notice of what a decoder says about a video."""
-        if isinstance(message, Opened):
-            self._durations[source] = message.duration
-            self._opened[source] = time.monotonic()
-            self._forget(source)  # tried before
-            self._current[source] = self._bars.add_task(shown(source.path.name), total=1.0, state="")
-        elif isinstance(message, Snippet):
-            self._frames += len(message.frames) and message.length
-            duration = self._durations.get(source, 0.0)
-            self._shares[source] = min(1.0, message.end / duration) if duration else 0.0
-            state = format_clock(message.end)
-            if duration:
-                state += f" of {format_clock(duration)}"
-            self._bars.update(self._current[source], completed=self._shares[source], state=state)
-            self._show()
+        with self._lock:
+            if isinstance(message, Opened):
+                self._durations[source] = message.duration
+                self._opened[source] = time.monotonic()
+                self._forget(source)  # tried before
+                self._current[source] = self._bars.add_task(shown(source.path.name), total=1.0, state="")
+            elif isinstance(message, Snippet):
+                self._frames += len(message.frames) and message.length
+                duration = self._durations.get(source, 0.0)
+                self._shares[source] = min(1.0, message.end / duration) if duration else 0.0
+                state = format_clock(message.end)
+                if duration:
+                    state += f" of {format_clock(duration)}"
+                self._bars.update(self._current[source], completed=self._shares[source], state=state)
+                self._show()
 
     def elapsed(self, source: Source) -> float | None:
         """Seconds since the decoder opened a video; None where it has not."""
@@ -79,12 +91,13 @@ class BatchProgress:
 
     def done(self, source: Source, state: str, frames: int = 0) -> None:
         """Count a video as done; ``state`` says how it went, ``frames`` are those that ``watch`` was not told of."""
-        self._done += 1
-        self._frames += frames
-        self._shares[source] = 1.0
-        self._forget(source)
-        self._show()
-        share = self._completed() / self._total if self._total else 1.0
+        with self._lock:
+            self._done += 1
+            self._frames += frames
+            self._finished += self._sizes[source]
+            self._forget(source)
+            self._show()
+            share = self._completed() / self._total if self._total else 1.0
         elapsed = time.monotonic() - self._started
         left = f", about {format_clock(elapsed * (1 - share) / share)} left" if 0 < share < 1 else ""
         self._lines.print(
@@ -92,11 +105,12 @@ class BatchProgress:
         )
 
     def _forget(self, source: Source) -> None:
+        self._shares.pop(source, None)
         if (task := self._current.pop(source, None)) is not None:
             self._bars.remove_task(task)
 
     def _completed(self) -> float:
-        return sum(self._sizes[source] * share for source, share in self._shares.items())
+        return self._finished + sum(self._sizes[source] * share for source, share in self._shares.items())
 
     def _rate(self) -> float:
         """Frames of video a second, those that the sampling passes over included."""

@@ -126,6 +126,7 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
         "width": facts.width,
         "height": facts.height,
         "codec": facts.codec,
+        "bytes": facts.bytes,
     }
     coverage = {
         "analysed": _six(timeline.coverage.analysed),

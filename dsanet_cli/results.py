@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -12,7 +12,7 @@ from dsanet_cli.detect import Detection, Detector
 from dsanet_cli.errors import OutputError
 from dsanet_cli.folders import Folder
 from dsanet_cli.report import parse_timeline, write_csv, write_json
-from dsanet_cli.sources import Source
+from dsanet_cli.sources import Source, is_feature_file
 from dsanet_cli.timeline import Timeline
 
 FORMATS = ("json", "csv", "png")
@@ -33,7 +33,7 @@ class ResultFolder:
         Raises:
             OutputError: they cannot.
         """
-        probe = PurePath(f".{os.getpid()}.probe")
+        probe = PurePath(f".{secrets.token_hex(8)}.probe")
         with self.folder.write(probe, "wb"):
             pass
         self.folder.remove(probe)
@@ -42,8 +42,10 @@ class ResultFolder:
         """The result of an earlier run, if it is whole, not older than its video, and made the same way."""
         names = {kind: _name(source, kind) for kind in {*self.formats, TRUSTED_FORMAT}}
         try:
-            made = min(map(self.folder.modified, names.values()))
-            if made < source.path.stat().st_mtime:
+            made = {kind: self.folder.modified(name) for kind, name in names.items()}
+            status = source.path.stat()
+            # The others are older, unless a run with other settings was stopped before it wrote this one.
+            if max(made.values()) > made[TRUSTED_FORMAT] or min(made.values()) < status.st_mtime:
                 return None
             name = names[TRUSTED_FORMAT]
             timeline = parse_timeline(self.folder.read(name), str(name))
@@ -51,6 +53,8 @@ class ResultFolder:
             return None
         same = (
             timeline.video.path == str(source.path)
+            and timeline.video.bytes == status.st_size
+            and (timeline.video.fps == detector.settings.feature_fps or not is_feature_file(source.path))
             and timeline.model.sha256 == detector.model.sha256
             and timeline.sampling == detector.sampling(source.path)
             and timeline.rule == detector.rule

@@ -26,20 +26,25 @@ class ScanAnalysis:
 
     def __init__(self, detector: Detector, path: Path, level: float) -> None:
         self._detector = detector
-        self._path = path
         self._level = level
+        self._analysis = Analysis(detector, path)
         self._snippets: list[EncodedSnippet] = []
+        """Of the first pass; many share a feature, and none has a frame."""
         self._keys: list[int] = []
         """Numbers of the snippets that hold a key frame."""
         self._wanted: frozenset[int] = frozenset()
-        self._decoded: set[int] = set()
+        self._position = 0
+        """Number of the snippet that the timeline goes on with."""
+        self._spans: list[tuple[float, float]] = []
+        """Of the timeline's snippets that were scanned only."""
         self.scanned = False
 
     def take(self, snippet: Snippet, features: FloatArray) -> None:
-        """Take a snippet with the features (k, D) of its frames; in the first pass k is 0 or 1."""
+        """Take the next snippet with the features (k, D) of its frames; in the first pass k is 0 or 1."""
         if self.scanned:
-            self._snippets[snippet.index] = EncodedSnippet.of(snippet, features)
-            self._decoded.add(snippet.index)
+            self._add_scanned(snippet.index)
+            self._analysis.take(snippet, features)
+            self._position = snippet.index + 1
             return
         if len(features):
             self._keys.append(snippet.index)
@@ -66,18 +71,21 @@ class ScanAnalysis:
 
     def conclude_video(self, info: VideoInfo) -> Detection:
         """The timeline of all snippets, after the second pass or where there was nothing to look at in one."""
-        analysis = Analysis(self._detector, self._path)
-        spans = []
-        for index, snippet in enumerate(self._snippets):
+        self._add_scanned(len(self._snippets))
+        return self._analysis.conclude(video_facts(info), covered(info.duration, info.holes, self._spans))
+
+    def _add_scanned(self, end: int) -> None:
+        """Go on up to number ``end`` with what was scanned; what should have been decoded there is a hole."""
+        for index in range(self._position, end):
             if index not in self._wanted:
-                spans.append((snippet.start, snippet.end))
-            elif index not in self._decoded:
-                continue  # a hole
-            analysis.add(snippet)
-        return analysis.conclude(video_facts(info), covered(info.duration, info.holes, spans))
+                snippet = self._snippets[index]
+                self._analysis.add(snippet)
+                self._spans.append((snippet.start, snippet.end))
 
     def _scores(self) -> NDArray[np.float32]:
-        features = np.stack([snippet.feature for snippet in self._snippets])
         window = self._detector.model.config.head.window
-        parts = [features[first : first + window] for first in range(0, len(features), window)]
-        return np.concatenate([self._detector.score(part).scores.numpy() for part in parts])
+        scores = []
+        for first in range(0, len(self._snippets), window):
+            features = np.stack([snippet.feature for snippet in self._snippets[first : first + window]])
+            scores.append(self._detector.score(features).scores.numpy())
+        return np.concatenate(scores)

@@ -28,6 +28,8 @@ class VideoFacts:
     width: int | None = None
     height: int | None = None
     codec: str | None = None
+    bytes: int | None = None
+    """Size of the file when it was opened."""
 
 
 @dataclass(frozen=True)

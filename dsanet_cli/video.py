@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -87,6 +87,7 @@ def open_video(
     sampled_frames: int,
     snippet_frames: int = FRAMES_PER_SNIPPET,
     threads: int = MOST_THREADS,
+    alive: Callable[[], None] = lambda: None,
 ) -> VideoReader:
     """Open a video and decode its first picture.
 
@@ -96,18 +97,25 @@ def open_video(
         sampled_frames: Pictures delivered per snippet, spread by ``sample_offsets``.
         snippet_frames: Frames in a snippet; the last one of a video holds the rest.
         threads: Decoding threads.
+        alive: Is called all the time while frames are decoded, to show that the work goes on.
 
     Raises:
         VideoError: missing, unreadable, empty, not a video, without picture, or cut off before its index.
     """
-    return FileReader(path, size, sampled_frames, snippet_frames, threads)
+    return FileReader(path, size, sampled_frames, snippet_frames, threads, alive)
 
 
 class FileReader:
     """Reads a file once per pass: ``grid`` says what its snippets are, ``chunk_pictures`` decodes them."""
 
     def __init__(
-        self, path: Path, size: tuple[int, int], sampled_frames: int, snippet_frames: int, threads: int
+        self,
+        path: Path,
+        size: tuple[int, int],
+        sampled_frames: int,
+        snippet_frames: int,
+        threads: int,
+        alive: Callable[[], None],
     ) -> None:
         self._first_look, self._orientation = look(path)
         self.info = self._first_look
@@ -116,6 +124,7 @@ class FileReader:
         self._sampled_frames = sampled_frames
         self._snippet_frames = snippet_frames
         self._threads = threads
+        self._alive = alive
         self._closed = False
 
     def snippets(self, wanted: Collection[int] | None = None) -> Iterator[Snippet]:
@@ -124,7 +133,9 @@ class FileReader:
         pictures: dict[int, Picture] = {}
         found = False
         with Demuxer(self.info.path) as demuxer, self._scratch_folder() as folder:
-            decoder = ChunkPictures(demuxer, self._stored_size, self._snippet_frames, Path(folder), self._threads)
+            decoder = ChunkPictures(
+                demuxer, self._stored_size, self._snippet_frames, Path(folder), self._threads, self._alive
+            )
             for stretch in self._pass(demuxer):
                 spans = [span for span in stretch.spans if asked is None or span.index in asked]
                 pictures |= decoder.decode(stretch, {span.index: self._targets(span) for span in spans})
@@ -148,7 +159,7 @@ class FileReader:
         scaler = Scaler(self._stored_size)
         keys: dict[int, Packet[VideoStream]] = {}
         with Demuxer(self.info.path) as demuxer:
-            decoder = FallbackDecoder(demuxer)
+            decoder = FallbackDecoder(demuxer, self._alive)
             for stretch in self._pass(demuxer):
                 for number, packet in stretch.key_packets():
                     keys.setdefault(number // self._snippet_frames, packet)
@@ -170,6 +181,7 @@ class FileReader:
         for stretch in stretches(demuxer, self._snippet_frames):
             if self._closed:
                 return
+            self._alive()
             yield stretch
             frames = stretch.end
         self.info = counted(self.info, demuxer, frames)

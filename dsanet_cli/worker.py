@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from dsanet_cli.console import unexpected
@@ -49,7 +49,7 @@ class Worker:
     Raises:
         OutputError: the output folder cannot be written.
         ModelError: the model does not load.
-        UsageError: a device or precision this machine does not have, or an event rule that contradicts itself.
+        UsageError: a device or precision this machine does not have.
     """
 
     def __init__(self, settings: WorkSettings) -> None:
@@ -101,12 +101,14 @@ class Worker:
         self._write(analyse_videos(self._detector, self._settings.pipeline, sources, watch), report)
 
     def _write(self, outcomes: Generator[tuple[Source, Outcome], None, None], report: Report) -> None:
-        room = threading.BoundedSemaphore(WAITING_RESULTS)
+        written: deque[Future[None]] = deque()
         with ThreadPoolExecutor(1, "writer") as writer, contextlib.closing(outcomes):
             for source, outcome in outcomes:
-                room.acquire()
-                written = writer.submit(self._conclude, source, outcome, report)
-                written.add_done_callback(lambda _: room.release())
+                written.append(writer.submit(self._conclude, source, outcome, report))
+                while len(written) > WAITING_RESULTS or (written and written[0].done()):
+                    written.popleft().result()
+            while written:
+                written.popleft().result()
 
     def _conclude(self, source: Source, outcome: Outcome, report: Report) -> None:
         result = self._written(source, outcome)

@@ -12,12 +12,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from media import damage, write_video
 from test_cli import DSANET, read_csv, run
+from tiny import WIDTH
 
+from dsanet_cli.batch import BatchSettings, run_batch
 from dsanet_cli.demux import CHUNK_FRAMES
+from dsanet_cli.errors import UsageError, VideoError
 from dsanet_cli.report import read_timeline
+from dsanet_cli.worker import Worker, WorkSettings
 
 FAULTY = {
     "PYTHONPATH": os.pathsep.join(
@@ -143,6 +148,33 @@ def test_ctrl_c_says_what_is_left_and_leaves_nothing_running(videos, tiny_model,
     assert "Traceback" not in errors
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+@pytest.mark.parametrize("moment", [0.5, 1.0])
+def test_ctrl_c_while_all_starts_leaves_an_earlier_summary_alone(videos, tiny_model, tmp_path, moment):
+    summary = tmp_path / "out" / "summary.csv"
+    summary.parent.mkdir()
+    summary.write_text("of an earlier run")
+    process = start("detect", videos, "-o", tmp_path / "out", "--model", tiny_model, start_new_session=True)
+    time.sleep(moment)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert summary.read_text() == "of an earlier run"
+
+
+def test_what_ends_the_run_midway_leaves_a_summary_of_what_was_done(tiny_model, tmp_path, monkeypatch):
+    def run_half(self, sources, watch, report):
+        report(sources[0], VideoError("a: broken"))
+        raise UsageError("no more memory")
+
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", np.ones((3, WIDTH), np.float32))
+    monkeypatch.setattr(Worker, "run", run_half)
+    work = WorkSettings(str(tmp_path / "out"), ("json",), str(tiny_model))
+    with pytest.raises(UsageError):
+        run_batch(BatchSettings((str(tmp_path),), recursive=False, work=work, quiet=True))
+    assert [row["error"] for row in read_csv(tmp_path / "out" / "summary.csv")] == ["a: broken"]
 
 
 def test_decoders_end_with_a_parent_that_is_killed(tiny_model, tmp_path):

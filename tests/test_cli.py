@@ -64,6 +64,7 @@ def test_one_video(detect, tmp_path):
         "width": 128,
         "height": 96,
         "codec": "h264",
+        "bytes": (tmp_path / "clip.mp4").stat().st_size,
     }
     assert (output / "clip.png").read_bytes().startswith(b"\x89PNG")
 
@@ -249,6 +250,17 @@ def test_debug_shows_where_it_failed(detect, tmp_path):
     errors = detect("text.mp4", DSANET_DEBUG="1").stderr
     assert "Traceback" in errors
     assert "open_video(" in errors
+
+
+def test_numbers_that_are_none_are_found_out_before_the_work(detect):
+    result = detect("clip.mp4", "--merge-gap", "inf")
+    assert (result.returncode, result.stderr) == (2, "error: --merge-gap inf: use a finite number\n")
+
+
+def test_a_name_too_long_for_the_system(detect):
+    result = detect("x" * 5000)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
 
 
 def test_help_and_version_import_nothing_heavy():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsanet_cli.cli_options import parse_shard
+from dsanet_cli.cli_options import check_finite, parse_shard
 from dsanet_cli.errors import UsageError
 
 
@@ -16,3 +16,9 @@ def test_shards():
 def test_a_shard_that_is_none(text):
     with pytest.raises(UsageError, match=f"--shard {text}: use K/N"):
         parse_shard(text)
+
+
+def test_numbers_that_are_none():
+    check_finite(threshold=0.5, release=None)
+    with pytest.raises(UsageError, match=r"^--merge-gap inf: use a finite number$"):
+        check_finite(threshold=0.5, merge_gap=float("inf"))

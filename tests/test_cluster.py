@@ -93,7 +93,7 @@ def test_a_worker_that_is_killed_loses_nothing(cluster, videos, tiny_model, tmp_
     os.kill(worker_processes()[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 3, errors
-    assert "a worker was lost; others do what it had: in/slow-" in errors
+    assert "a worker was lost (it ended); others do what it had: in/slow-" in errors
     rows = {Path(row["path"]).stem: row["status"] for row in read_csv(tmp_path / "ray" / "summary.csv")}
     assert rows == {"broken": "failed"} | {f"slow-{number}": "ok" for number in range(VIDEOS)}
     assert run(*command, "-o", "local", cwd=tmp_path).returncode == 3

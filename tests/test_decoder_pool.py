@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dsanet_cli.errors import VideoError
 from dsanet_cli.video import VideoInfo, open_video
 
 SIZE = (32, 48)
+STOPPED = threading.Event()
 LONG = CHUNK_FRAMES + 60
 FAULTS = Path(__file__).parent / "faults"
 
@@ -102,6 +104,27 @@ def test_a_process_killed_from_outside_costs_its_video_only(tmp_path):
     assert "the decoder crashed" in str(messages["b.mp4"][-1])
     assert isinstance(messages["a.mp4"][-1], VideoInfo)
     assert isinstance(messages["c.mp4"][-1], VideoInfo)
+
+
+def test_a_decoder_that_is_slow_but_at_work_is_no_stall(tmp_path, faults, monkeypatch):
+    monkeypatch.setenv("SLOWLY", "0.1")
+    messages = collect(DecoderPool(1, 1.5, 8), [task(write_video(tmp_path / "a.mp4", LONG))])
+    assert isinstance(messages["a.mp4"][-1], VideoInfo)
+
+
+def test_a_decoder_that_cannot_be_started_is_an_error_of_its_video(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 20)
+    messages = collect(DecoderPool(1, 60, 8, command=("/nowhere",)), [task(path)])
+    assert str(messages["a.mp4"][-1]) == (
+        f"{path}: no decoder can be started (No such file or directory); try fewer --jobs"
+    )
+
+
+def test_time_in_which_the_whole_program_stands_still_is_no_stall(tmp_path, faults, monkeypatch):
+    monkeypatch.setenv("SLOWLY", "0.05")
+    monkeypatch.setattr("dsanet_cli.decoder_pool.time.sleep", lambda seconds: STOPPED.wait(5))
+    messages = collect(DecoderPool(1, 1.0, 8), [task(write_video(tmp_path / "a.mp4", LONG))])
+    assert isinstance(messages["a.mp4"][-1], VideoInfo)
 
 
 def test_a_caller_that_takes_its_time_is_no_stall(tmp_path):

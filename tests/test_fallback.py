@@ -93,7 +93,7 @@ def test_chunks_follow_each_other_without_a_break(tmp_path, name):
     path = write_video(tmp_path / name, 120, **FORMATS[name])
     with Demuxer(path) as demuxer:
         chunks = list(demuxer.chunks(30))
-        decoder = FallbackDecoder(demuxer)
+        decoder = FallbackDecoder(demuxer, lambda: None)
         fed = []
         decode = decoder._decode
         decoder._decode = lambda packet: fed.append(packet) or decode(packet)
@@ -109,7 +109,7 @@ def test_chunks_follow_each_other_without_a_break(tmp_path, name):
 def test_any_chunk_can_be_decoded_first(tmp_path):
     with Demuxer(write_video(tmp_path / "clip.mp4", 120, b_frames=2)) as demuxer:
         first, second, third, *_ = demuxer.chunks(30)
-        decoder = FallbackDecoder(demuxer)
+        decoder = FallbackDecoder(demuxer, lambda: None)
         start = len(first.frames) + len(second.frames)
         expected = [(place, start + place) for place in range(len(third.packets))]
         assert decoded(decoder, third, None, None) == expected
@@ -122,7 +122,7 @@ def test_any_chunk_can_be_decoded_first(tmp_path):
 def test_a_key_frame_alone(tmp_path):
     with Demuxer(write_video(tmp_path / "clip.mp4", 60, gop=20, b_frames=2)) as demuxer:
         (chunk,) = demuxer.chunks()
-        decoder = FallbackDecoder(demuxer)
+        decoder = FallbackDecoder(demuxer, lambda: None)
         keys = [packet for packet in chunk.packets if packet.is_keyframe]
         assert [read_number(decoder.key_frame(key).to_ndarray(format="rgb24")) for key in keys] == [0, 20, 40]
         other = next(packet for packet in chunk.packets if not packet.is_keyframe)

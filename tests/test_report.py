@@ -32,7 +32,7 @@ def make(scores=(0.125, 0.75, 1e-5), **changes):
     scores = np.array(scores)
     n = len(scores)
     facts = {
-        "video": VideoFacts("in/a.mp4", 16 * n, n * 0.5339, Fraction(30000, 1001), 320, 240, "h264"),
+        "video": VideoFacts("in/a.mp4", 16 * n, n * 0.5339, Fraction(30000, 1001), 320, 240, "h264", 12345),
         "model": ModelFacts("scenes", "ab" * 32),
         "class_names": CLASSES,
         "sampling": Sampling(16, 4, "bf16", "cpu"),
@@ -108,7 +108,7 @@ def test_json_is_schema_1():
     assert data["schema"] == 1
     assert data["video"] == {
         "path": "in/a.mp4", "frames": 48, "fps": "30000/1001", "duration": 1.602,
-        "width": 320, "height": 240, "codec": "h264",
+        "width": 320, "height": 240, "codec": "h264", "bytes": 12345,
     }  # fmt: skip
     assert data["model"] == {"name": "scenes", "sha256": "ab" * 32}
     rule = {"threshold": 0.5, "release": 0.35, "merge_gap": 2.0, "min_length": 0.5}

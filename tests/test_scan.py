@@ -25,7 +25,10 @@ def scan(scores, keys, level=0.5):
     head = SimpleNamespace(window=7, width=1)
     detector = SimpleNamespace(
         model=SimpleNamespace(config=SimpleNamespace(head=head)),
-        score=lambda features: SimpleNamespace(scores=torch.from_numpy(features[:, 0])),
+        rule=SimpleNamespace(threshold=0.5),
+        score=lambda features: SimpleNamespace(
+            scores=torch.from_numpy(features[:, 0]), probabilities=torch.zeros(len(features), 2)
+        ),
     )
     analysis = ScanAnalysis(detector, Path("a.mp4"), level)
     for index, score in enumerate(scores):
@@ -49,6 +52,15 @@ def test_where_key_frames_are_dense_there_is_a_margin():
     scores = np.zeros(40)
     scores[20] = 0.9
     assert sorted(scan(scores, keys=set(range(40))).suspicious()) == list(range(20 - MARGIN, 20 + MARGIN + 1))
+
+
+def test_no_frame_is_kept():
+    analysis = scan(np.ones(40), keys={0, 10})
+    wanted = analysis.suspicious()
+    for index in sorted(wanted):
+        analysis.take(Snippet(index, index, index + 1, 16, FRAME), np.zeros((1, 1), np.float32))
+    assert len(wanted) == 40
+    assert all(snippet.frame is None for snippet in analysis._snippets)
 
 
 @pytest.mark.parametrize("at", [0, 39])

@@ -32,3 +32,15 @@ if "dsanet_cli.decoder_worker" in sys.orig_argv:
         original(self, *arguments)
 
     Demuxer.write = write
+
+    from dsanet_cli import decord_chunks
+
+    next_frame = decord_chunks._next
+
+    def slow_next(reader: object) -> object:
+        """A decoder that takes seconds for a chunk, while it is at work all the time."""
+        time.sleep(SLOWLY)
+        return next_frame(reader)
+
+    if SLOWLY := float(os.environ.get("SLOWLY", "0")):
+        decord_chunks._next = slow_next
