@@ -35,8 +35,8 @@ from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.names import shown
 
 STDOUT = "-"
-SCAN_LEVEL = 0.2
-"""Below the usual release level: a key frame shows an event less clearly than the event's own frames."""
+SCAN_LEVEL = 0.1
+"""Far below the usual release level: a key frame shows an event less clearly than the event's own frames."""
 
 app = typer.Typer(
     help="Find when something abnormal happens in a video, and what it is.",

@@ -27,7 +27,7 @@ from dsanet_cli.video import Snippet, VideoInfo
 COMMAND = (sys.executable, "-P", "-m", "dsanet_cli.decoder_worker")
 WATCH_INTERVAL = 0.25
 """Seconds between looks at who stalls."""
-IDLE_AFTER = 0.1
+IDLE_AFTER = 0.02
 """Seconds without a message after which the caller is told so."""
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dsanet_cli.batching import FloatArray, encode_frames
 from dsanet_cli.config import EventRule
+from dsanet_cli.container import COPY_AGAIN, video_error
 from dsanet_cli.encoder import CENTRE_CROP, FrameEncoder, choose_device, choose_precision, precision_name
 from dsanet_cli.features import load_features
 from dsanet_cli.model.inference import SnippetScores, score_window
@@ -186,9 +187,15 @@ class Analysis:
         return self.conclude(video_facts(info), covered(info.duration, info.holes))
 
     def conclude(self, facts: VideoFacts, coverage: Coverage | None = None) -> Detection:
-        """The timeline of all snippets added; ``coverage`` is everything where it is not given."""
+        """The timeline of all snippets added; ``coverage`` is everything where it is not given.
+
+        Raises:
+            VideoError: there are none.
+        """
         if self._window:
             self._score_window()
+        if not self._times:
+            raise video_error(self.path, f"no frame can be decoded; {COPY_AGAIN}")
         detector = self._detector
         starts, ends = np.array(self._times, dtype=np.float64).T
         timeline = build_timeline(

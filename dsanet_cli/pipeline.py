@@ -194,6 +194,8 @@ class _Pipeline:
                 if wanted:
                     return None
             return task.analysis.conclude_video(info)
+        except DsanetError as error:
+            return error
         except Exception as error:  # one input must never end the others
             task.answer.put(frozenset())  # its decoder may wait for it
             return unexpected(task.source.path, error)

@@ -11,12 +11,14 @@ from tiny import WIDTH
 
 from dsanet_cli.demux import CHUNK_FRAMES
 from dsanet_cli.detect import Detector, DetectSettings
+from dsanet_cli.errors import VideoError
 from dsanet_cli.pipeline import PipelineSettings, analyse
 from dsanet_cli.scan import MARGIN, ScanAnalysis
 from dsanet_cli.sources import Source
 from dsanet_cli.video import Snippet
 from dsanet_cli.weights import load_model
 
+FACTS = ("frames", "fps", "width", "height", "codec", "bytes")
 FRAME = np.zeros((1, 2, 2, 3), np.uint8)
 
 
@@ -52,6 +54,13 @@ def test_where_key_frames_are_dense_there_is_a_margin():
     scores = np.zeros(40)
     scores[20] = 0.9
     assert sorted(scan(scores, keys=set(range(40))).suspicious()) == list(range(20 - MARGIN, 20 + MARGIN + 1))
+
+
+def test_a_video_of_which_nothing_can_be_decoded_after_all():
+    analysis = scan(np.ones(40), keys={0, 10})
+    assert len(analysis.suspicious()) == 40
+    with pytest.raises(VideoError, match=r"^a\.mp4: no frame can be decoded"):
+        analysis.conclude_video(SimpleNamespace(path=Path("a.mp4"), **dict.fromkeys(FACTS), duration=40.0, holes=()))
 
 
 def test_no_frame_is_kept():
