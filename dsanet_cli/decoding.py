@@ -37,5 +37,5 @@ class Alive:
 Wanted = frozenset[int]
 """The answer to a scan: numbers of the snippets to decode."""
 Message = Opened | Snippet | VideoInfo | VideoError
-"""What a job sends back: after the opening snippets, then either what the video holds or why it ends here. Between
-them comes ``Alive`` where that takes long."""
+"""What a job sends back: after the opening snippets, then either what the video holds or why it ends here. ``Alive``
+comes between them where that takes long, and goes no further than to the watchdog."""

@@ -45,10 +45,17 @@ def cluster(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("ray") / "log"
-    command = ("ray", "start", "--head", "--block", "--num-cpus=2", f"--port={port}", "--include-dashboard=false")
+    options = (
+        "--head",
+        "--block",
+        "--num-cpus=2",
+        f"--port={port}",
+        "--include-dashboard=false",
+        "--disable-usage-stats",
+    )
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", *command[1:], "--disable-usage-stats"],
+            [sys.executable, "-m", "ray.scripts.scripts", "start", *options],
             stdout=stream, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, **FAULTY},
         )  # fmt: skip
     deadline = time.monotonic() + 60

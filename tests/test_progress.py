@@ -70,8 +70,11 @@ def test_frames_that_were_analysed_elsewhere_count(tmp_path, clock, capsys):
 
 def test_on_a_terminal_there_are_bars_for_all_and_for_the_videos_at_work(tmp_path, clock, monkeypatch):
     stream = io.StringIO()
-    terminal = Console(file=stream, force_terminal=True, width=100)
-    monkeypatch.setattr(progress_module, "plain_console", lambda **_: terminal)
+
+    def terminal(stderr, quiet=False):
+        return Console(file=stream, force_terminal=True, width=100, quiet=quiet)
+
+    monkeypatch.setattr(progress_module, "plain_console", terminal)
     one, other = source(tmp_path, "one.mp4", 1000), source(tmp_path, "other.mp4", 1000)
     with BatchProgress([one, other], quiet=False) as progress:
         progress.watch(one, Opened(120.0))
@@ -81,7 +84,7 @@ def test_on_a_terminal_there_are_bars_for_all_and_for_the_videos_at_work(tmp_pat
         progress.watch(one, snippet(60.0))
         progress.watch(other, snippet(7.0))
         progress._bars.refresh()
-        assert progress.console is terminal
+        assert progress.console is progress._bars.console
         shown = stream.getvalue()
         assert "one.mp4" in shown
         assert "1:00 of 2:00" in shown
@@ -90,6 +93,7 @@ def test_on_a_terminal_there_are_bars_for_all_and_for_the_videos_at_work(tmp_pat
         assert "0 of 2 done, 8 frames/s" in shown
         progress.done(one, "nothing abnormal")
         assert progress._bars.tasks[0].completed == pytest.approx(1000)
+        assert "1/2" not in stream.getvalue(), "no lines where there are bars"
         assert len(progress._bars.tasks) == 2
 
 
