@@ -1,3 +1,3 @@
 """Find when something abnormal happens in a video, and what it is."""
 
-__version__ = "0.1.0"
+from dsanet_cli.version import __version__ as __version__

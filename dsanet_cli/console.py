@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dsanet_cli.errors import DsanetError
-from dsanet_cli.names import shown
+from dsanet_cli.names import printable
 
 DEBUG_VARIABLE = "DSANET_DEBUG"
 
@@ -39,13 +39,13 @@ def print_error(error: DsanetError, console: Console | None = None) -> None:
     """Print one line, and before it where the error came from if ``DSANET_DEBUG`` is set."""
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
-    (console or plain_console(stderr=True)).print(f"error: {shown(str(error))}")
+    (console or plain_console(stderr=True)).print(f"error: {printable(str(error))}")
 
 
 def print_missing(files: Iterable[Path]) -> None:
     """Name each file of a list that is not there and is left out; also where only errors are wanted."""
     for path in files:
-        plain_console(stderr=True).print(f"missing, left out: {shown(str(path))}")
+        plain_console(stderr=True).print(f"missing, left out: {printable(str(path))}")
 
 
 def unexpected(path: object, error: Exception) -> DsanetError:

@@ -33,7 +33,7 @@ from mutations import mutate, write_valid
 from tiny import save_tiny_model
 
 from dsanet_cli.errors import OutputError
-from dsanet_cli.report import read_timeline
+from dsanet_cli.timeline.files import read_timeline
 
 DSANET = Path(sys.executable).with_name("dsanet")
 FOLDER = "files"

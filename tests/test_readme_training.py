@@ -7,8 +7,8 @@ import re
 import shlex
 
 import pytest
+from commands import ROOT, run
 from media import write_video
-from test_cli import ROOT, run
 
 CHAPTER = re.compile(r"^## Train your own\n.*?```sh\n(?P<commands>.*?)```", re.DOTALL | re.MULTILINE)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from dsanet_cli.video import open_video
-from dsanet_cli.weights import load_model
+from dsanet_cli.models.directory import load_model
+from dsanet_cli.video.reader import open_video
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "samples"), str(ROOT / "weights")]

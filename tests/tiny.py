@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD, build_clip
 from dsanet_cli.config import AnomalyClass, EncoderConfig, EventRule, HeadConfig, ModelConfig, Preprocessing
-from dsanet_cli.model.head import DSANet
-from dsanet_cli.model.text_adapter import tokenise
-from dsanet_cli.weights import save_model
+from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD, build_clip
+from dsanet_cli.head.dsanet import DSANet
+from dsanet_cli.head.text_adapter import tokenise
+from dsanet_cli.models.directory import save_model
 
 WIDTH = 16
 MARGINS = Preprocessing((40, 60), (32, 48), OPENAI_MEAN, OPENAI_STD)

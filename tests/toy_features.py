@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tiny import CLASSES, WIDTH
 
-from dsanet_cli.dataset import LabelledFeatures
+from dsanet_cli.train.dataset import LabelledFeatures
 
 
 def write_toy_features(folder: Path, videos: int = 32, crops: int = 1) -> list[LabelledFeatures]:

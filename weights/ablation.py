@@ -29,14 +29,23 @@ from rich.console import Console
 from rich.table import Table
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET, Parts
-from dsanet_cli.dataset import label_features
-from dsanet_cli.detect import encode_snippets
-from dsanet_cli.encoder import FrameEncoder, choose_device, choose_precision
-from dsanet_cli.evaluate import Evaluation, LoadedVideo, Truth, TruthFiles, evaluate, read_truth, score_videos
-from dsanet_cli.features import read_list
-from dsanet_cli.train import Trainer
-from dsanet_cli.video import open_video
-from dsanet_cli.weights import BUILT_IN_MODEL, find_model, load_clip, read_config
+from dsanet_cli.encoder.device import choose_device, choose_precision
+from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.evaluate.evaluation import (
+    Evaluation,
+    LoadedVideo,
+    Truth,
+    TruthFiles,
+    evaluate,
+    read_truth,
+    score_videos,
+)
+from dsanet_cli.features.lists import read_list
+from dsanet_cli.models.directory import BUILT_IN_MODEL, find_model, load_clip, read_config
+from dsanet_cli.pipeline.batcher import encode_snippets
+from dsanet_cli.train.dataset import label_features
+from dsanet_cli.train.trainer import Trainer
+from dsanet_cli.video.reader import open_video
 
 SEEDS = (1, 2, 3)
 VARIANTS = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET
-from dsanet_cli.video import sample_offsets
+from dsanet_cli.video.reader import sample_offsets
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "samples"))
 

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from dsanet_cli.detect import Detector, DetectSettings
-from dsanet_cli.groundtruth import frame_truth, read_annotations
-from dsanet_cli.metrics import Segment, VideoTruth
-from dsanet_cli.timeline import Event, Timeline
-from dsanet_cli.weights import load_model
+from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.evaluate.frame_metrics import Segment, VideoTruth
+from dsanet_cli.evaluate.groundtruth import frame_truth, read_annotations
+from dsanet_cli.models.directory import load_model
+from dsanet_cli.timeline.timeline import Event, Timeline
 
 SAMPLINGS = (1, 2, 4, 8, 16)
 

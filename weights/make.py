@@ -27,8 +27,6 @@ from pretrain import pretrain
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from dsanet_cli.calibrate import calibrate, feature_curve
-from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD, build_clip, load_exactly
 from dsanet_cli.config import (
     FRAMES_PER_SNIPPET,
     AnomalyClass,
@@ -38,15 +36,19 @@ from dsanet_cli.config import (
     ModelConfig,
     Preprocessing,
 )
-from dsanet_cli.dataset import LabelledFeatures, label_features, one_crop_each
-from dsanet_cli.encoder import FrameEncoder, choose_device, choose_precision
-from dsanet_cli.features import read_list
-from dsanet_cli.model.head import DSANet
-from dsanet_cli.presets import Preset
-from dsanet_cli.selection import Selection, on_training_list
-from dsanet_cli.train import Trainer
-from dsanet_cli.training_encoder import TrainingEncoder
-from dsanet_cli.weights import save_model
+from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD, build_clip, load_exactly
+from dsanet_cli.encoder.device import choose_device, choose_precision
+from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.features.lists import read_list
+from dsanet_cli.head.dsanet import DSANet
+from dsanet_cli.models.directory import save_model
+from dsanet_cli.models.presets import Preset
+from dsanet_cli.timeline.calibration import calibrate
+from dsanet_cli.train.curves import feature_curve
+from dsanet_cli.train.dataset import LabelledFeatures, label_features, one_crop_each
+from dsanet_cli.train.encoder import TrainingEncoder
+from dsanet_cli.train.selection import Selection, on_training_list
+from dsanet_cli.train.trainer import Trainer
 
 SEED = 2026
 PRETRAINING = Footage(first_seed=1_000_000, count=2400, normal_share=0.25)

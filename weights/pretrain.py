@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2.functional import resized_crop
 
-from dsanet_cli.clip import OPENAI_MEAN, OPENAI_STD, build_clip
 from dsanet_cli.config import EncoderConfig
+from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD, build_clip
 
 STEPS = 2600
 PEAK_RATE = 5e-4

@@ -22,12 +22,12 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from dsanet_cli.evaluate import evaluate, label_map, load_videos, read_truth, score_videos, truth_files
-from dsanet_cli.features import read_list
-from dsanet_cli.model.head import DSANetHead
-from dsanet_cli.models_command import published_config
-from dsanet_cli.presets import UCF_CRIME
-from dsanet_cli.weights import load_model, save_model
+from dsanet_cli.evaluate.evaluation import evaluate, label_map, load_videos, read_truth, score_videos, truth_files
+from dsanet_cli.features.lists import read_list
+from dsanet_cli.head.dsanet import DSANetHead
+from dsanet_cli.models.directory import load_model, save_model
+from dsanet_cli.models.presets import UCF_CRIME
+from dsanet_cli.models.published import published_config
 
 VIDEOS, SNIPPETS = 290, 69_500
 """UCF-Crime's test set: 1.11 million frames, most in a few very long videos."""

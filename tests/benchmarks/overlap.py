@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dsanet_cli.detect import Detector, DetectSettings, encode_snippets
-from dsanet_cli.video import Snippet, open_video
-from dsanet_cli.weights import load_model
+from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.models.directory import load_model
+from dsanet_cli.pipeline.batcher import encode_snippets
+from dsanet_cli.video.reader import Snippet, open_video
 
 
 def seconds(function: Callable[[], object]) -> float:

@@ -18,11 +18,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from dsanet_cli.detect import Detection, Detector, DetectSettings
-from dsanet_cli.pipeline import PipelineSettings, analyse
-from dsanet_cli.sources import Source
-from dsanet_cli.timeline import Event, Timeline
-from dsanet_cli.weights import load_model
+from dsanet_cli.detect.detector import Detection, Detector, DetectSettings
+from dsanet_cli.detect.pipeline import PipelineSettings, analyse
+from dsanet_cli.files.sources import Source
+from dsanet_cli.models.directory import load_model
+from dsanet_cli.timeline.timeline import Event, Timeline
 
 
 def timelines(

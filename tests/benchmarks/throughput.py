@@ -40,12 +40,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dsanet_cli.detect import Detector, DetectSettings
-from dsanet_cli.encoder import precision_name
-from dsanet_cli.model.inference import score_snippets
-from dsanet_cli.plot import save_plot
-from dsanet_cli.report import read_timeline, write_csv, write_json
-from dsanet_cli.weights import load_model
+from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.encoder.device import precision_name
+from dsanet_cli.head.inference import score_snippets
+from dsanet_cli.models.directory import load_model
+from dsanet_cli.timeline.files import read_timeline, write_csv, write_json
+from dsanet_cli.timeline.plot import save_plot
 
 DSANET = Path(sys.executable).with_name("dsanet")
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"

@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dsanet_cli.model import losses as vectorised
-from dsanet_cli.model import temporal
-from dsanet_cli.model.head import DSANet
-from dsanet_cli.optim import StableAdamW
-from dsanet_cli.presets import UCF_CRIME
+from dsanet_cli.head import losses as vectorised
+from dsanet_cli.head import temporal
+from dsanet_cli.head.dsanet import DSANet
+from dsanet_cli.models.presets import UCF_CRIME
+from dsanet_cli.train.optim import StableAdamW
 
 
 def looped_similarity(x: Tensor, lengths: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ FAULTS = {
     "slow": lambda: time.sleep(2),
 }
 
-if "dsanet_cli.decoder_worker" in sys.orig_argv:
-    from dsanet_cli.demux import Demuxer
+if "dsanet_cli.video.decoder_process" in sys.orig_argv:
+    from dsanet_cli.video.demux import Demuxer
 
     original = Demuxer.write
     written: dict[str, int] = {}
@@ -33,9 +33,9 @@ if "dsanet_cli.decoder_worker" in sys.orig_argv:
 
     Demuxer.write = write
 
-    from dsanet_cli import decord_chunks
+    from dsanet_cli.video import decord_decoder
 
-    next_frame = decord_chunks._next
+    next_frame = decord_decoder._next
 
     def slow_next(reader: object) -> object:
         """A decoder that takes seconds for a chunk, while it is at work all the time."""
@@ -43,4 +43,4 @@ if "dsanet_cli.decoder_worker" in sys.orig_argv:
         return next_frame(reader)
 
     if SLOWLY := float(os.environ.get("SLOWLY", "0")):
-        decord_chunks._next = slow_next
+        decord_decoder._next = slow_next

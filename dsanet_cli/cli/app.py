@@ -1,0 +1,70 @@
+"""The command line: parses, builds one configuration, calls one function, maps errors to exit codes.
+
+Whatever is slow to import is imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from dsanet_cli.cli.detect import detect
+from dsanet_cli.cli.evaluate import evaluate
+from dsanet_cli.cli.extract import extract
+from dsanet_cli.cli.models import models
+from dsanet_cli.cli.options import (
+    ALL_FAILED,
+    USAGE,
+)
+from dsanet_cli.cli.train import train
+from dsanet_cli.errors import DsanetError, UsageError
+from dsanet_cli.names import printable
+from dsanet_cli.version import __version__
+
+app = typer.Typer(
+    help="Find when something abnormal happens in a video, and what it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # the pretty help page alone takes longer to import than all the rest
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line; a person never sees a traceback for bad input."""
+    try:
+        app()
+    except DsanetError as error:
+        if os.environ.get("DSANET_DEBUG"):
+            traceback.print_exc()
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        sys.exit(USAGE if isinstance(error, UsageError) else ALL_FAILED)
+    except BrokenPipeError:  # the reader of our stdout has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ALL_FAILED)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"dsanet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find when something abnormal happens in a video, and what it is."""
+
+
+app.command()(detect)
+app.command()(extract)
+app.command()(train)
+app.command("eval")(evaluate)
+app.add_typer(models, name="models")

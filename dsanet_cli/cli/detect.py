@@ -1,0 +1,161 @@
+"""``dsanet detect``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dsanet_cli.cli.options import (
+    ALL_FAILED,
+    INTERRUPTED,
+    SOME_FAILED,
+    BatchSize,
+    Device,
+    EncoderPrecision,
+    EncoderWeights,
+    Engine,
+    Recursive,
+    Verbose,
+    check_finite,
+    parse_shard,
+)
+
+STDOUT = "-"
+SCAN_LEVEL = 0.1
+"""Far below the usual release level: a key frame shows an event less clearly than the event's own frames."""
+
+
+class Format(StrEnum):
+    """What detect writes for each video."""
+
+    json = "json"
+    csv = "csv"
+    png = "png"
+
+
+def detect(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Videos, feature files (.npy), folders, quoted globs, @list.txt, or - for a list on stdin.",
+        ),
+    ],
+    recursive: Recursive = False,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder for results, or a URL; - writes one result to stdout.")
+    ] = "dsanet-results",
+    formats: Annotated[
+        list[Format] | None, typer.Option("--format", "-f", help="What to write; repeat for several. (default: all)")
+    ] = None,
+    model: Annotated[str, typer.Option("--model", help="Name or directory of the model.")] = "scenes",
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", "-t", min=0, max=1, help="Score that starts an event. (default: the model's)"),
+    ] = None,
+    release: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Score below which an event ends. (default: the model's)"),
+    ] = None,
+    merge_gap: Annotated[
+        float | None, typer.Option(min=0, help="Seconds between events that are one. (default: the model's)")
+    ] = None,
+    min_length: Annotated[
+        float | None, typer.Option(min=0, help="Seconds an event lasts at least. (default: the model's)")
+    ] = None,
+    frames_per_snippet: Annotated[
+        int | None,
+        typer.Option(min=1, max=16, help="Frames encoded of each 16, evenly spread. (default: the model's)"),
+    ] = None,
+    device: Device = "auto",
+    precision: EncoderPrecision = "auto",
+    batch_size: BatchSize = None,
+    encoder_weights: EncoderWeights = None,
+    fps: Annotated[float, typer.Option(min=0.001, help="Frames per second behind a feature file.")] = 30,
+    scan: Annotated[
+        bool, typer.Option("--scan", help="Decode key frames only, and fully only around what looks suspicious.")
+    ] = False,
+    scan_level: Annotated[
+        float, typer.Option(min=0, max=1, help="Score of a key frame from which on --scan looks closer.")
+    ] = SCAN_LEVEL,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Videos decoded at once. (default: by cores)")
+    ] = None,
+    stall_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds without progress after which a video is given up.")
+    ] = 60,
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Take the K-th of N parts of the inputs, for job arrays.")
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="This machine, or the workers of a Ray cluster, which share inputs and output.")
+    ] = Engine.local,
+    skip_existing: Annotated[
+        bool | None,
+        typer.Option(
+            "--skip-existing/--overwrite",
+            help="Keep whole results of the same model and settings, or redo them. (default: keep in folders)",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only events and errors.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find abnormal events in videos: JSON and CSV timelines, a plot each, and a line per event.
+
+    Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
+    """
+    part = parse_shard(shard)
+    check_finite(
+        threshold=threshold,
+        release=release,
+        merge_gap=merge_gap,
+        min_length=min_length,
+        fps=fps,
+        scan_level=scan_level,
+        stall_timeout=stall_timeout,
+    )
+    from fractions import Fraction
+
+    from dsanet_cli.detect.detector import DetectSettings
+    from dsanet_cli.detect.pipeline import PipelineSettings
+    from dsanet_cli.detect.results import FORMATS
+    from dsanet_cli.detect.run import BatchSettings, run_batch
+    from dsanet_cli.detect.runner import RunnerSettings
+
+    work = RunnerSettings(
+        output=None if output == STDOUT else output,
+        formats=tuple(dict.fromkeys(str(f) for f in formats)) if formats else FORMATS,
+        model=model,
+        detect=DetectSettings(
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            sampled_frames=frames_per_snippet,
+            encoder_weights=encoder_weights,
+            feature_fps=Fraction(str(fps)),
+            scan_level=scan_level if scan else None,
+        ),
+        pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
+        threshold=threshold,
+        release=release,
+        merge_gap=merge_gap,
+        min_length=min_length,
+    )
+    outcome = run_batch(
+        BatchSettings(
+            sources=tuple(sources),
+            recursive=recursive,
+            work=work,
+            skip_existing=skip_existing,
+            quiet=quiet,
+            verbose=verbose,
+            shard=part,
+            on_ray=engine is Engine.ray,
+        )
+    )
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.failed:
+        raise typer.Exit(SOME_FAILED if outcome.done else ALL_FAILED)

@@ -1,0 +1,129 @@
+"""The work of ``dsanet detect``, wherever it runs: a model loaded, videos analysed, results written."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from dsanet_cli.console import unexpected
+from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.pipeline import Outcome, PipelineSettings, Watch, analyse, analyse_videos
+from dsanet_cli.detect.results import FORMATS, ResultFolder, write_stdout
+from dsanet_cli.encoder.device import precision_name
+from dsanet_cli.errors import DsanetError
+from dsanet_cli.files.folders import open_folder
+from dsanet_cli.files.sources import Source
+from dsanet_cli.models.directory import load_model
+from dsanet_cli.timeline.timeline import Timeline
+
+WAITING_RESULTS = 8
+"""Videos analysed whose results are not written yet, at most."""
+
+Report = Callable[[Source, Timeline | DsanetError], None]
+"""Is told how a source went: analysed and written, or failed."""
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """How videos are analysed and where results go; None means that the model decides."""
+
+    output: str | None
+    """Folder for results, a path or a URL; None writes the one result to stdout."""
+    formats: tuple[str, ...] = FORMATS
+    model: str = "scenes"
+    detect: DetectSettings = field(default_factory=DetectSettings)
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
+    threshold: float | None = None
+    release: float | None = None
+    merge_gap: float | None = None
+    min_length: float | None = None
+
+
+class Runner:
+    """A model ready to analyse videos, and the folder of their results.
+
+    Raises:
+        OutputError: the output folder cannot be written.
+        ModelError: the model does not load.
+        UsageError: a device or precision this machine does not have.
+    """
+
+    def __init__(self, settings: RunnerSettings) -> None:
+        self._settings = settings
+        self._folder = None
+        if settings.output is not None:
+            self._folder = ResultFolder(open_folder(settings.output), settings.formats)
+            self._folder.check_writable()
+        model = load_model(settings.model)
+        overrides = {
+            "threshold": settings.threshold,
+            "release": settings.release,
+            "merge_gap": settings.merge_gap,
+            "min_length": settings.min_length,
+        }
+        chosen = {name: value for name, value in overrides.items() if value is not None}
+        rule = dataclasses.replace(model.config.events, **chosen)
+        self._detector = Detector(model, dataclasses.replace(settings.detect, events=rule))
+
+    def load_encoder(self) -> None:
+        """Load the frame encoder, which feature files do without.
+
+        Raises:
+            ModelError: its weights are missing or do not fit.
+        """
+        self._detector.load_encoder()
+
+    def describe(self) -> str:
+        """What analyses here, in a line."""
+        detector, config = self._detector, self._detector.model.config
+        return (
+            f"model {config.name}, encoder {config.encoder.architecture} on {detector.device} "
+            f"in {precision_name(detector.dtype)}, {detector.sampled_frames} frames a snippet"
+        )
+
+    def finished(self, source: Source) -> Timeline | None:
+        """An earlier run's result that stands."""
+        return None if self._folder is None else self._folder.finished(source, self._detector)
+
+    def run(self, sources: Sequence[Source], watch: Watch, report: Report) -> None:
+        """Analyse videos and feature files; whatever goes wrong with one of them is that one's alone.
+
+        ``report`` is called from one other thread, where results are written beside the analysis.
+        """
+        self._write(analyse(self._detector, self._settings.pipeline, sources, watch), report)
+
+    def run_videos(self, sources: Iterable[Source | None], watch: Watch, report: Report) -> None:
+        """As ``run``, for videos that become known one by one; see ``analyse_videos``."""
+        self._write(analyse_videos(self._detector, self._settings.pipeline, sources, watch), report)
+
+    def _write(self, outcomes: Generator[tuple[Source, Outcome], None, None], report: Report) -> None:
+        written: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1, "writer") as writer, contextlib.closing(outcomes):
+            for source, outcome in outcomes:
+                written.append(writer.submit(self._conclude, source, outcome, report))
+                while len(written) > WAITING_RESULTS or (written and written[0].done()):
+                    written.popleft().result()
+            while written:
+                written.popleft().result()
+
+    def _conclude(self, source: Source, outcome: Outcome, report: Report) -> None:
+        result = self._written(source, outcome)
+        report(source, result)
+
+    def _written(self, source: Source, outcome: Outcome) -> Timeline | DsanetError:
+        if isinstance(outcome, DsanetError):
+            return outcome
+        try:
+            if self._folder is None:
+                write_stdout(self._settings.formats[0], outcome)
+            else:
+                self._folder.write(source, outcome)
+        except DsanetError as error:
+            return error
+        except Exception as error:  # one input must never end the others
+            return unexpected(source.path, error)
+        return outcome.timeline

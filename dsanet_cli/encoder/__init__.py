@@ -1,0 +1,1 @@
+"""Frames to features: CLIP image towers from open_clip."""

@@ -1,0 +1,1 @@
+"""The field's figures: AUC and AP over frames, detection mAP, by class."""

@@ -1,0 +1,1 @@
+"""Feature files from videos, and how close they come to published ones."""

@@ -1,0 +1,1 @@
+"""Feature files, lists of them, and the note on how they were made."""

@@ -1,0 +1,67 @@
+"""Feature files: reading them, listing them, and bringing them to the length the head trains on."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsanet_cli.errors import FeatureError
+
+LIST_HEADER = ["path", "label"]
+_NAMED_MISSING = 5
+"""Missing files that an error names."""
+
+DEFAULT_FEATURE_FPS = Fraction(30)
+"""Frames per second assumed for a feature file, which does not say (both data sets' usual rate)."""
+
+FloatArray = NDArray[np.float32]
+
+
+def load_features(path: Path, width: int) -> FloatArray:
+    """Read one feature file: (N, ``width``) float32, one row a snippet.
+
+    Raises:
+        FeatureError: missing, not a numeric (N, ``width``) array, empty, or not finite.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise FeatureError(f"{path}: no such feature file") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise FeatureError(f"{path}: not a feature file ({error}); extract it again") from error
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
+        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "an archive"
+        raise FeatureError(f"{path}: expected floating-point features of shape (N, {width}), found {found}")
+    if array.shape[1] != width:
+        raise FeatureError(
+            f"{path}: features are {array.shape[1]} wide, the model takes {width}; "
+            "use a model trained on the same encoder"
+        )
+    if len(array) == 0:
+        raise FeatureError(f"{path}: holds no snippets")
+    features = array.astype(np.float32)
+    if not np.isfinite(features).all():
+        raise FeatureError(f"{path}: holds values that are not finite; extract it again")
+    return features
+
+
+def fit_length(features: FloatArray, length: int) -> tuple[FloatArray, int]:
+    """Bring a video's features to ``length`` snippets as in training (protocol: length).
+
+    Longer videos are cut into ``length`` parts at floor-spaced borders and each part is averaged, an empty
+    part taking its first snippet; shorter ones are padded with zeros.
+
+    Returns:
+        (length, D) float32, and how many of its rows are the video's.
+    """
+    count, width = features.shape
+    if count <= length:
+        padded = np.zeros((length, width), dtype=np.float32)
+        padded[:count] = features
+        return padded, count
+    borders = np.linspace(0, count, length + 1).astype(np.int64)
+    sums = np.add.reduceat(features, borders[:-1], axis=0)
+    return (sums / np.diff(borders)[:, None]).astype(np.float32), length

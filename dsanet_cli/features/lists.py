@@ -1,0 +1,174 @@
+"""The list CSV of extracted features, with labels from folder names or from a mapping file."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsanet_cli.errors import SourceError
+from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.files.sources import VIDEO_SUFFIXES, Source
+from dsanet_cli.names import printable
+
+LIST_HEADER = ["path", "label"]
+_NAMED_MISSING = 5
+"""Missing files that an error names."""
+_FEATURE_ENDING = re.compile(r"(__[0-9])?\.npy$")
+
+
+@dataclass(frozen=True)
+class ListedFeature:
+    """One row of a feature list: a file and the video's label as the list writes it."""
+
+    path: Path
+    label: str
+
+
+def read_list(path: Path, root: Path | None = None) -> list[ListedFeature]:
+    """Read a list CSV (header ``path,label``; relative paths are relative to the list).
+
+    Args:
+        path: The list.
+        root: Where the files lie on this machine, for lists that hold other machines' paths: each is found by
+            the longest tail of its path that exists below ``root``.
+
+    Raises:
+        SourceError: the list is missing, is not such a CSV, or has no rows.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.reader(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path}: cannot be read ({error})") from error
+    if not rows or [cell.strip() for cell in rows[0]] != LIST_HEADER:
+        raise SourceError(f"{path}: not a feature list; its first line must be {','.join(LIST_HEADER)}")
+    listed = []
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(LIST_HEADER):
+            raise SourceError(f"{path}: line {number} has {len(row)} columns instead of {len(LIST_HEADER)}")
+        file = path.parent / row[0] if root is None else find_by_tail(row[0], root)
+        listed.append(ListedFeature(file, row[1].strip()))
+    if not listed:
+        raise SourceError(f"{path}: lists no feature files")
+    return listed
+
+
+def find_by_tail(path: str, root: Path) -> Path:
+    """The file below ``root`` with the longest tail of ``path``; where none exists, the path it would have."""
+    parts = [part for part in re.split(r"[/\\]", path) if part]
+    candidates = [root.joinpath(*parts[start:]) for start in range(len(parts))]
+    return next((candidate for candidate in candidates if candidate.is_file()), root / path.lstrip("/\\"))
+
+
+def require_files(
+    listed: Sequence[ListedFeature], where: Path, skip_missing: bool = False
+) -> tuple[list[ListedFeature], list[Path]]:
+    """The rows of the list ``where`` whose files exist, and the files that do not.
+
+    Raises:
+        SourceError: all files are missing, or some are and ``skip_missing`` does not allow it.
+    """
+    missing = [row.path for row in listed if not row.path.is_file()]
+    if missing and (not skip_missing or len(missing) == len(listed)):
+        named = ", ".join(map(str, missing[:_NAMED_MISSING]))
+        more = f" and {len(missing) - _NAMED_MISSING} more" if len(missing) > _NAMED_MISSING else ""
+        raise SourceError(
+            f"{where}: {len(missing)} of {len(listed)} feature files are missing: {named}{more}; name the folder "
+            "that holds them with --root, or pass --skip-missing to go on without them"
+        )
+    gone = set(missing)
+    return [row for row in listed if row.path not in gone], missing
+
+
+class VideoLabels:
+    """Labels of videos: from a mapping, or the names of the folders they lie in where there is none."""
+
+    def __init__(self, mapping: Path | None) -> None:
+        """Read the mapping: a CSV with the header ``path,label``, of videos or of their feature files.
+
+        Raises:
+            SourceError: the mapping is missing or no such CSV.
+        """
+        self._mapping = mapping
+        self._by_path: dict[str, set[str]] = defaultdict(set)
+        self._by_stem: dict[str, set[str]] = defaultdict(set)
+        if mapping is not None:
+            for row in read_list(mapping):
+                written = _as_written(row.path, mapping.parent)
+                name = _video_name(written)
+                self._by_path[written].add(row.label)
+                self._by_path[name].add(row.label)
+                self._by_stem[name.rpartition("/")[2]].add(row.label)
+
+    def of(self, source: Source) -> str:
+        """The label of a video.
+
+        A mapping's row is of this video if it has its path below the folder of sources, with its suffix or
+        without, else if it has its name, whatever the suffix.
+
+        Raises:
+            SourceError: the mapping has no label for it, or several.
+        """
+        if self._mapping is None:
+            return Path(os.path.abspath(source.path)).parent.name
+        stem = _video_name(source.path.name)
+        folder = source.relative.parent
+        paths = ((folder / name).as_posix() for name in (source.path.name, stem))
+        labels = next((self._by_path[path] for path in paths if path in self._by_path), self._by_stem.get(stem))
+        if not labels:
+            raise SourceError(f"{source.path}: not listed, {self._mapping} has no label for it; add a row")
+        if len(labels) > 1:
+            found = ", ".join(sorted(labels))
+            raise SourceError(
+                f"{source.path}: not listed, {self._mapping} has several labels for it ({found}); "
+                "write paths below the folder of videos there"
+            )
+        return next(iter(labels))
+
+
+def write_list(path: Path, features: Iterable[ListedFeature]) -> None:
+    """Write a list CSV as ``read_list`` reads it, paths relative to the list and with forward slashes.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic_write(path) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(LIST_HEADER)
+        for feature in features:
+            relative = os.path.relpath(feature.path, path.parent)
+            writer.writerow([Path(relative).as_posix(), feature.label])
+
+
+def check_listable(path: Path) -> None:
+    """Make sure that a list, which is UTF-8 text, can name ``path``.
+
+    Raises:
+        SourceError: it cannot.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise SourceError(f"{printable(path)}: not listed, its name is not UTF-8; rename it") from error
+
+
+def _as_written(path: Path, folder: Path) -> str:
+    """The path of a mapping's row, which ``read_list`` has put below the ``folder`` of the mapping."""
+    written = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return written.as_posix().replace("\\", "/")
+
+
+def _video_name(path: str) -> str:
+    """A path with forward slashes, without the suffix of a video or the ending of a feature file.
+
+    Other dots are part of the name: XD-Violence has many.
+    """
+    if ending := _FEATURE_ENDING.search(path):
+        return path[: ending.start()]
+    stem, suffix = os.path.splitext(path)
+    return stem if suffix.lower() in VIDEO_SUFFIXES else path

@@ -1,0 +1,1 @@
+"""Paths, URLs and writing files whole or not at all."""

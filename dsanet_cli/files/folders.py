@@ -1,0 +1,167 @@
+"""Where results go: a folder of this machine, or one that fsspec reaches by a URL such as ``s3://bucket/results``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import IO, Any, Literal, Protocol
+
+import fsspec
+
+from dsanet_cli.errors import OutputError
+from dsanet_cli.files.atomic import atomic_write
+
+_SCHEME = "://"
+
+
+class Folder(Protocol):
+    """A folder of results; names are relative to it. ``str()`` is what a person calls it, with a separator at its end.
+
+    What is written appears whole or not at all; folders within it are made as they are needed.
+    """
+
+    def write(self, name: PurePath, mode: Literal["w", "wb"]) -> contextlib.AbstractContextManager[IO[Any]]:
+        """Open a stream, UTF-8 or binary, that becomes the file ``name`` when the block ends without an error.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+
+    def read(self, name: PurePath) -> str:
+        """The text of a file.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+
+    def modified(self, name: PurePath) -> float:
+        """When a file was written, in seconds since the epoch.
+
+        Raises:
+            OutputError: nobody knows, or there is none.
+        """
+
+    def remove(self, name: PurePath) -> None:
+        """Delete a file.
+
+        Raises:
+            OutputError: it cannot be deleted.
+        """
+
+
+def open_folder(place: str) -> Folder:
+    """The folder at a path or URL; it need not exist.
+
+    Raises:
+        OutputError: a URL of a kind that nothing installed here can open.
+    """
+    return RemoteFolder(place) if _SCHEME in place else LocalFolder(Path(place))
+
+
+def absolute(place: str) -> str:
+    """A path or URL that means the same in every folder."""
+    return place if _SCHEME in place else os.path.abspath(place)
+
+
+class LocalFolder:
+    """A folder of this machine's file systems."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __str__(self) -> str:
+        return f"{self._path}{os.sep}"
+
+    def write(self, name: PurePath, mode: Literal["w", "wb"]) -> contextlib.AbstractContextManager[IO[Any]]:
+        """See ``Folder``."""
+        return atomic_write(self._path / name, mode)
+
+    def read(self, name: PurePath) -> str:
+        """See ``Folder``."""
+        try:
+            return (self._path / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise OutputError(f"{self._path / name}: cannot be read ({error})") from error
+
+    def modified(self, name: PurePath) -> float:
+        """See ``Folder``."""
+        try:
+            return (self._path / name).stat().st_mtime
+        except OSError as error:
+            raise OutputError(f"{self._path / name}: cannot be read ({error.strerror})") from error
+
+    def remove(self, name: PurePath) -> None:
+        """See ``Folder``."""
+        try:
+            (self._path / name).unlink()
+        except OSError as error:
+            raise OutputError(f"{self._path / name}: cannot be deleted ({error.strerror})") from error
+
+
+class RemoteFolder:
+    """A folder behind a URL. Which errors a service raises is its own affair, so all of them count."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._one_at_a_time = threading.Lock()  # a file system has one transaction only
+        try:
+            self._system, self._root = fsspec.core.url_to_fs(self._url)
+        except Exception as error:
+            raise OutputError(
+                f"{url}: cannot be opened: {_reason(error)}; choose another place with --output"
+            ) from error
+
+    def __str__(self) -> str:
+        return f"{self._url}/"
+
+    @contextlib.contextmanager
+    def write(self, name: PurePath, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
+        """See ``Folder``."""
+        content = io.BytesIO()
+        stream: IO[Any] = content if mode == "wb" else io.TextIOWrapper(content, encoding="utf-8", newline="")
+        yield stream
+        stream.flush()
+        path = self._path(name)
+        try:
+            with self._one_at_a_time:
+                self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+                # The file system's own way to make a file appear at once, where it has one.
+                with self._system.transaction, self._system.open(path, "wb") as target:
+                    target.write(content.getvalue())
+        except Exception as error:
+            reason = f"cannot be written: {_reason(error)}; choose another place with --output"
+            raise OutputError(f"{self._url}/{name.as_posix()}: {reason}") from error
+
+    def read(self, name: PurePath) -> str:
+        """See ``Folder``."""
+        try:
+            content: bytes = self._system.cat_file(self._path(name))
+            return content.decode()
+        except Exception as error:
+            raise OutputError(f"{self._url}/{name.as_posix()}: cannot be read: {_reason(error)}") from error
+
+    def modified(self, name: PurePath) -> float:
+        """See ``Folder``."""
+        try:
+            time: float = self._system.modified(self._path(name)).timestamp()
+        except Exception as error:
+            raise OutputError(f"{self._url}/{name.as_posix()}: cannot be read: {_reason(error)}") from error
+        return time
+
+    def remove(self, name: PurePath) -> None:
+        """See ``Folder``."""
+        try:
+            self._system.rm_file(self._path(name))
+        except Exception as error:
+            raise OutputError(f"{self._url}/{name.as_posix()}: cannot be deleted: {_reason(error)}") from error
+
+    def _path(self, name: PurePath) -> str:
+        return f"{self._root.rstrip('/')}/{name.as_posix()}"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

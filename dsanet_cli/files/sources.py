@@ -1,0 +1,271 @@
+"""What the command line names, as a list of files to analyse and the names of their results."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+import re
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from dsanet_cli.errors import SourceError
+from dsanet_cli.names import printable
+
+FEATURE_SUFFIX = ".npy"
+_SUFFIXES = """
+.264 .265 .3g2 .3gp .asf .avi .dav .divx .dv .f4v .flv .h264 .h265 .hevc .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg
+.mts .mxf .ogv .rm .rmvb .ts .vob .webm .wmv
+"""
+VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
+"""What is taken from folders; a file named itself may have any suffix."""
+LIST_PREFIX = "@"
+STDIN = "-"
+
+
+class SourceProblem(SourceError):
+    """One argument, or one entry of a list or folder, that yields nothing to analyse."""
+
+    def __init__(self, argument: str, reason: str) -> None:
+        super().__init__(f"{printable(argument)}: {reason}")
+        self.argument = argument
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to analyse.
+
+    ``relative`` is where its results go below the output folder, without their suffix; no two sources of a
+    listing share it. It mirrors the tree below the deepest folder that holds all arguments: ``detect a b``
+    gives ``a/clip`` and ``b/clip``, ``detect a`` gives ``clip``. The file's own suffix is left out, except
+    where files in one folder differ in nothing else: ``clip.mp4`` and ``clip.avi``.
+    """
+
+    path: Path
+    relative: Path
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All that the arguments name: files to analyse, and what could not be found, both in order."""
+
+    sources: tuple[Source, ...]
+    problems: tuple[SourceProblem, ...]
+
+    def shard(self, number: int, count: int) -> Listing:
+        """The ``number``-th (from 1) of ``count`` parts of equal length; all parts together are the whole."""
+        return Listing(self.sources[number - 1 :: count], self.problems[number - 1 :: count])
+
+
+def is_feature_file(path: Path) -> bool:
+    """Whether a source holds features rather than pictures."""
+    return path.suffix.lower() == FEATURE_SUFFIX
+
+
+def find_sources(arguments: Sequence[str], recursive: bool, stdin: TextIO) -> Listing:
+    """List the files that the command line names, each once.
+
+    Args:
+        arguments: Files, folders, patterns (``*``, ``?``, ``[]``, ``**`` for any depth), ``@FILE`` for a
+            list with one of these per line (``#`` starts a comment line; relative to the list's folder),
+            ``-`` for such a list on ``stdin`` (relative to the current folder). A file whose name is the
+            pattern itself comes before what the pattern matches.
+        recursive: Take whole trees, not only what lies directly in a folder. Hidden files and folders are
+            left out; links to folders are followed, but no folder is read twice.
+        stdin: Where ``-`` reads from.
+    """
+    finder = _Finder(recursive)
+    for argument in arguments:
+        if argument == STDIN:
+            finder.add_list(argument, _read_lines(stdin), Path())
+        elif argument.startswith(LIST_PREFIX):
+            finder.add_list_file(argument, Path(argument.removeprefix(LIST_PREFIX)))
+        else:
+            finder.add(argument, Path())
+    return finder.listing()
+
+
+class _Finder:
+    """Collects files, the folders they were named from, and problems."""
+
+    def __init__(self, recursive: bool) -> None:
+        self._recursive = recursive
+        self._files: dict[str, Path] = {}  # by absolute path
+        self._missing: set[str] = set()  # absolute paths of files that were named but are not there
+        self._roots: set[str] = set()
+        self._problems: dict[str, SourceProblem] = {}
+
+    def listing(self) -> Listing:
+        names = _result_names(self._files.keys() | self._missing, self._roots)
+        sources = tuple(Source(path, names[key]) for key, path in self._files.items())
+        return Listing(sources, tuple(self._problems.values()))
+
+    def add(self, argument: str, folder: Path) -> None:
+        """Add a file, folder or pattern; a relative one starts from ``folder``."""
+        path = folder / argument
+        try:
+            if not argument or "\0" in argument:
+                self._report(argument, "not a path; name a video, a folder or a pattern")
+            elif path.is_dir():
+                self._add_folder(path)
+            elif path.exists():
+                self._add_file(path)
+            elif glob.has_magic(argument):
+                self._add_pattern(Path(argument), folder)
+            else:
+                self._add_missing(path)
+        except OSError as error:
+            self._report(str(path), f"cannot be reached ({error.strerror}); check its permissions and the disk")
+
+    def add_list_file(self, argument: str, path: Path) -> None:
+        """Add what a text file lists."""
+        try:
+            with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
+                self.add_list(argument, stream, path.parent)
+        except FileNotFoundError:
+            self._report(argument, f"there is no list {printable(path)}; check the name")
+        except OSError as error:
+            self._report(argument, f"the list cannot be read ({error.strerror}); check its name and permissions")
+
+    def add_list(self, argument: str, lines: Iterable[str], folder: Path) -> None:
+        """Add what each line names, but for comments and blank lines."""
+        empty = True
+        for line in lines:
+            if "\0" in line:
+                self._report(argument, "not a text file; bring a list with one path per line")
+                return
+            entry = line.strip()
+            if entry and not entry.startswith("#"):
+                self.add(entry, folder)
+                empty = False
+        if empty:
+            self._report(argument, "the list is empty; write one path per line")
+
+    def _add_file(self, path: Path) -> None:
+        key = os.path.abspath(path)
+        self._files.setdefault(key, path)
+        self._roots.add(os.path.dirname(key))
+
+    def _add_missing(self, path: Path) -> None:
+        key = os.path.abspath(path)
+        self._missing.add(key)
+        self._roots.add(os.path.dirname(key))
+        self._report(str(path), "no such file or folder; check the name")
+
+    def _add_folder(self, folder: Path) -> None:
+        self._roots.add(os.path.abspath(folder))
+        before = len(self._problems)
+        found = self._take_from(folder)
+        if not found and len(self._problems) == before:
+            hint = "name another folder" if self._recursive else "add --recursive to look into its sub-folders"
+            self._report(str(folder), f"holds no videos; {hint}")
+
+    def _add_pattern(self, pattern: Path, folder: Path) -> None:
+        fixed = list(itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+        rest = pattern.parts[len(fixed) :]
+        root = folder.joinpath(*fixed)
+        self._roots.add(os.path.abspath(root))
+        names_suffix = bool(pattern.suffix) and not glob.has_magic(pattern.suffix)
+        found = False
+        try:
+            matches = list(root.glob(os.path.join(*rest)))  # unlike glob.glob, follows no links in a loop
+        except ValueError as error:  # "**" within a name
+            self._report(str(folder / pattern), f"not a pattern ({error}); see dsanet detect --help")
+            return
+        for match in sorted(matches, key=lambda path: _natural_key(str(path))):
+            if _is_hidden(match.relative_to(root)) and not any(part.startswith(".") for part in rest):
+                continue
+            if match.is_dir():
+                found |= self._take_from(match)
+            elif names_suffix or _is_known(match.name):
+                self._files.setdefault(os.path.abspath(match), match)
+                found = True
+        if not found:
+            self._report(str(folder / pattern), "matches no videos; check the pattern")
+
+    def _take_from(self, folder: Path) -> bool:
+        """Add the videos in a folder, or in the tree below it; whether there were any."""
+        found = False
+        for path in self._walk(folder):
+            self._files.setdefault(os.path.abspath(path), path)
+            found = True
+        return found
+
+    def _walk(self, top: Path) -> Iterator[Path]:
+        seen: set[tuple[int, int]] = set()
+        waiting, links = [top], deque[Path]()
+        while waiting or links:
+            # Links last: a folder that can be reached both ways goes by its own name.
+            folder = waiting.pop() if waiting else links.popleft()
+            try:
+                status = folder.stat()
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                with os.scandir(folder) as scan:
+                    entries = sorted(scan, key=lambda entry: _natural_key(entry.name))
+            except OSError as error:
+                self._report(str(folder), f"the folder cannot be read ({error.strerror}); check its permissions")
+                continue
+            folders: list[Path] = []
+            for entry in entries:
+                path = folder / entry.name
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_symlink() and not os.path.exists(path):
+                    if _is_known(entry.name):
+                        self._report(str(path), "a link to a file that is gone; remove it or bring the file back")
+                elif entry.is_dir():
+                    (links if entry.is_symlink() else folders).append(path)
+                elif entry.is_file() and _is_known(entry.name):
+                    yield path
+            if self._recursive:
+                waiting += reversed(folders)
+            else:
+                links.clear()
+
+    def _report(self, argument: str, reason: str) -> None:
+        self._problems.setdefault(argument, SourceProblem(argument, reason))
+
+
+def _read_lines(stream: TextIO) -> Iterator[str]:
+    """Lines of ``stream``, with bytes that are not UTF-8 kept as Python keeps them in file names."""
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:
+        yield from stream
+    else:
+        for line in buffer:
+            yield os.fsdecode(line)
+
+
+def _is_known(name: str) -> bool:
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix in VIDEO_SUFFIXES or suffix == FEATURE_SUFFIX
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sorts ``cam2`` before ``cam10``, whatever the case of letters."""
+    parts = re.split("([0-9]+)", name)
+    return [int(part) if at % 2 else part.casefold() for at, part in enumerate(parts)], name
+
+
+def _result_names(files: Collection[str], roots: set[str]) -> dict[str, Path]:
+    """``Source.relative`` of each of ``files`` (absolute paths); ``roots`` are the folders they come from.
+
+    Files that are missing take part, so that no name changes when one appears.
+    """
+    if not files:
+        return {}
+    root = os.path.commonpath(roots)
+    full = {file: Path(os.path.relpath(file, root)) for file in files}
+    names = {file: path.with_suffix("") for file, path in full.items()}
+    while clashes := {name for name, count in Counter(names.values()).items() if count > 1}:
+        names = {file: full[file] if name in clashes else name for file, name in names.items()}
+    return names

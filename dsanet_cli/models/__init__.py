@@ -1,0 +1,1 @@
+"""Model directories: finding, loading, writing and importing them."""

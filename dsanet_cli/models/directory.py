@@ -1,0 +1,270 @@
+"""Model directories: finding, loading and writing them.
+
+A model directory holds ``config.json`` and safetensors files, whose SHA-256 stand in the config:
+
+- ``head.safetensors``: the head for inference and its class text features (``text_features``);
+- ``image_encoder.safetensors``: the CLIP image tower, unless open_clip brings it by name;
+- ``text_encoder.safetensors``: the CLIP text tower, where the encoder is to be trained on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import open_clip
+import platformdirs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from dsanet_cli.config import ModelConfig
+from dsanet_cli.encoder.clip import build_clip, load_exactly, load_image_tower, load_pretrained_tower
+from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.errors import ModelError, OutputError
+from dsanet_cli.head.dsanet import DSANetHead
+from dsanet_cli.records import from_json, to_json
+
+CONFIG_FILE = "config.json"
+HEAD_FILE = "head.safetensors"
+IMAGE_FILE = "image_encoder.safetensors"
+TEXT_FILE = "text_encoder.safetensors"
+BUILT_IN_MODEL = "scenes"
+TEXT_FEATURES = "text_features"
+
+TensorDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model: configuration, head and class text features; the encoder loads on demand."""
+
+    directory: Path
+    config: ModelConfig
+    sha256: str
+    """Of ``config.json``, which holds the hashes of all other files (hex)."""
+    head: DSANetHead
+    text_features: Tensor
+    """(C, D) float32, L2-normalised."""
+
+    def frame_encoder(self, device: torch.device, dtype: torch.dtype, weights: Path | None = None) -> FrameEncoder:
+        """The CLIP image tower this model was trained on, ready on ``device``.
+
+        Args:
+            device: Where to encode.
+            dtype: Number format of the encoder.
+            weights: A checkpoint file to use where the encoder comes from open_clip by name.
+
+        Raises:
+            ModelError: the weights are missing or do not fit.
+        """
+        return FrameEncoder(self.image_tower(weights), self.config.preprocessing, device, dtype)
+
+    def image_tower(self, weights: Path | None = None) -> nn.Module:
+        """The CLIP image tower this model was trained on, in float32 on the CPU.
+
+        Args:
+            weights: A checkpoint file to use where the encoder comes from open_clip by name.
+
+        Raises:
+            ModelError: the weights are missing or do not fit.
+        """
+        encoder = self.config.encoder
+        if encoder.pretrained is not None:
+            return load_pretrained_tower(encoder, weights)
+        if weights is not None:
+            raise ModelError(f"{self.directory}: the model brings its own encoder; drop --encoder-weights")
+        path = self.directory / IMAGE_FILE
+        return load_image_tower(encoder, _read_tensors(path, self.config), path)
+
+
+def models_folders() -> tuple[Path, ...]:
+    """Where names are looked up, in order: the user's folder, then the models that come with the package.
+
+    ``DSANET_MODELS`` moves the user's folder.
+    """
+    package = Path(__file__).resolve().parents[1]
+    bundled = package / "weights"
+    return (user_models_folder(), bundled if bundled.is_dir() else package.parent / "weights")
+
+
+def user_models_folder() -> Path:
+    """Where ``dsanet models import`` and ``dsanet train`` put models that are given by name."""
+    return Path(os.environ.get("DSANET_MODELS") or platformdirs.user_data_path("dsanet") / "models")
+
+
+def find_model(name: str) -> Path:
+    """The directory of the model called ``name``, which may be a path itself.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    candidates = (Path(name), *(folder / name for folder in models_folders()))
+    for directory in candidates:
+        if (directory / CONFIG_FILE).is_file():
+            return directory
+    if Path(name).is_dir():
+        raise ModelError(f"{name}: not a model directory, it has no {CONFIG_FILE}")
+    known = ", ".join(sorted({d.name for d in list_models()}))
+    raise ModelError(f"model {name}: neither a model directory nor one of: {known}")
+
+
+def list_models() -> list[Path]:
+    """The directories of all models that can be given by name."""
+    return sorted(path.parent for folder in models_folders() for path in folder.glob(f"*/{CONFIG_FILE}"))
+
+
+def read_config(directory: Path) -> ModelConfig:
+    """The configuration in ``directory``.
+
+    Raises:
+        ModelError: it is missing, not JSON, or does not say what a model needs.
+    """
+    path = directory / CONFIG_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ModelError(f"{path}: damaged, not valid JSON; bring the model directory again") from error
+    return from_json(ModelConfig, data, str(path))
+
+
+def load_model(name: str) -> Model:
+    """Load the head of a model by name or path; every file it lists is checked against its hash.
+
+    Raises:
+        ModelError: the model is missing, damaged or inconsistent; names the file.
+    """
+    directory = find_model(name)
+    config = read_config(directory)
+    for file_name in config.files:
+        _check_hash(directory / file_name, config)
+    path = directory / HEAD_FILE
+    state = _read_tensors(path, config)
+    text_features = state.pop(TEXT_FEATURES, None)
+    expected = (len(config.classes), config.head.width)
+    if text_features is None or tuple(text_features.shape) != expected:
+        raise ModelError(f"{path}: no class text features of shape {expected}; bring the model directory again")
+    with torch.device("meta"):
+        head = DSANetHead(config.head)
+    load_exactly(head, state, path)
+    sha256 = _sha256(directory / CONFIG_FILE)
+    return Model(directory, config, sha256, head.eval(), text_features.float())
+
+
+def load_clip(directory: Path, config: ModelConfig) -> open_clip.CLIP:
+    """The whole CLIP of a model that brings its own encoder, both towers, for training.
+
+    Raises:
+        ModelError: the directory holds no text tower, or it does not fit.
+    """
+    path = directory / TEXT_FILE
+    if TEXT_FILE not in config.files:
+        raise ModelError(f"{directory}: holds no text encoder, so its encoder cannot be trained on")
+    image_path = directory / IMAGE_FILE
+    state = _read_tensors(path, config)
+    state |= {f"visual.{name}": tensor for name, tensor in _read_tensors(image_path, config).items()}
+    clip = build_clip(config.encoder)
+    load_exactly(clip, state, path)
+    return clip
+
+
+def check_free(directory: Path, overwrite: bool) -> None:
+    """Make sure that a model may be written to ``directory``.
+
+    Raises:
+        OutputError: it exists, and ``overwrite`` does not allow to replace it.
+    """
+    if directory.exists() and not overwrite:
+        raise OutputError(f"{directory}: exists already; choose another name or pass --overwrite")
+
+
+def save_model(
+    directory: Path,
+    config: ModelConfig,
+    head: TensorDict,
+    text_features: Tensor,
+    image_tower: TensorDict | None = None,
+    text_tower: TensorDict | None = None,
+    overwrite: bool = False,
+) -> ModelConfig:
+    """Write a model directory: whole or not at all.
+
+    Args:
+        directory: Where to; its parent is made if need be.
+        config: Its ``files`` are filled in here.
+        head: State dict of ``DSANetHead``.
+        text_features: (C, D) class text features.
+        image_tower: State dict of the CLIP image tower, unless open_clip brings it.
+        text_tower: The rest of the CLIP state dict.
+        overwrite: Replace a directory that exists.
+
+    Returns:
+        The configuration as written.
+
+    Raises:
+        OutputError: the directory exists, or cannot be written.
+    """
+    check_free(directory, overwrite)
+    files = {HEAD_FILE: {**head, TEXT_FEATURES: text_features}}
+    if image_tower is not None:
+        files[IMAGE_FILE] = image_tower
+    if text_tower is not None:
+        files[TEXT_FILE] = text_tower
+    draft = directory.parent / f".{directory.name}.{os.getpid()}.partial"
+    try:
+        draft.mkdir(parents=True)
+        for file_name, tensors in files.items():
+            data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+            (draft / file_name).write_bytes(data)  # save_file would make it readable by its owner only
+        config = dataclasses.replace(config, files={name: _sha256(draft / name) for name in files})
+        text = json.dumps(to_json(config), indent=2, ensure_ascii=False) + "\n"
+        (draft / CONFIG_FILE).write_text(text, encoding="utf-8")
+        _put_in_place(draft, directory)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{directory}: cannot be written ({error}); choose another place") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return config
+
+
+def _put_in_place(draft: Path, directory: Path) -> None:
+    """Rename ``draft`` to ``directory``; a directory cannot be replaced in one step, so the old one steps aside."""
+    if not directory.exists():
+        draft.rename(directory)
+        return
+    old = directory.parent / f".{directory.name}.{os.getpid()}.old"
+    directory.rename(old)
+    draft.rename(directory)
+    shutil.rmtree(old)
+
+
+def _read_tensors(path: Path, config: ModelConfig) -> TensorDict:
+    if path.name not in config.files:
+        raise ModelError(f"{path}: not listed in {CONFIG_FILE}; bring the model directory again")
+    try:
+        tensors: TensorDict = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); bring the model directory again") from error
+    return tensors
+
+
+def _check_hash(path: Path, config: ModelConfig) -> None:
+    try:
+        found = _sha256(path)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); bring the model directory again") from error
+    if found != config.files[path.name]:
+        raise ModelError(f"{path}: damaged, its SHA-256 is not the one in {CONFIG_FILE}; bring it again")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

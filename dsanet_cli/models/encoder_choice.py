@@ -1,0 +1,82 @@
+"""Which encoder features are extracted with: the published one, a model's, or any of open_clip's."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from open_clip.pretrained import list_pretrained_tags_by_model
+from torch import nn
+
+from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Preprocessing
+from dsanet_cli.encoder.clip import architecture_config, load_pretrained_tower, preprocessing_for
+from dsanet_cli.errors import UsageError
+from dsanet_cli.models.directory import Model, load_model
+from dsanet_cli.models.presets import PUBLISHED_ENCODER
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """What the command line says of the encoder; nothing at all means the published one."""
+
+    model: str | None = None
+    """Name or directory of a model whose encoder and preprocessing to take."""
+    architecture: str | None = None
+    """Of open_clip."""
+    tag: str | None = None
+    """Of the architecture's weights."""
+    weights: Path | None = None
+    """A checkpoint file, instead of what open_clip downloads."""
+
+
+@dataclass(frozen=True)
+class ChosenEncoder:
+    """An encoder whose weights are not loaded yet, and how it wants its frames."""
+
+    config: EncoderConfig
+    preprocessing: Preprocessing
+    weights: Path | None
+    model: Model | None = None
+
+    @property
+    def snippet_frames(self) -> int:
+        """Frames in a snippet."""
+        return FRAMES_PER_SNIPPET if self.model is None else self.model.config.snippet_frames
+
+    def load_tower(self) -> nn.Module:
+        """The image tower, in float32 on the CPU.
+
+        Raises:
+            ModelError: the weights are missing or do not fit.
+        """
+        if self.model is not None:
+            return self.model.image_tower(self.weights)
+        return load_pretrained_tower(self.config, self.weights)
+
+
+def choose_encoder(choice: EncoderChoice) -> ChosenEncoder:
+    """Find the encoder that the command line asks for.
+
+    Raises:
+        UsageError: the options contradict each other or leave the weights open.
+        ModelError: no such model or architecture.
+    """
+    if choice.model is not None:
+        if choice.architecture or choice.tag:
+            raise UsageError("--model brings its encoder; drop --encoder and --tag, or --model")
+        model = load_model(choice.model)
+        return ChosenEncoder(model.config.encoder, model.config.preprocessing, choice.weights, model)
+    if choice.architecture is None:
+        if choice.tag:
+            raise UsageError("--tag names weights of an --encoder; name that too")
+        config = PUBLISHED_ENCODER
+    else:
+        config = EncoderConfig(choice.architecture, width=0, pretrained=choice.tag)
+        config = dataclasses.replace(config, width=architecture_config(config)["embed_dim"])
+        if choice.tag is None and choice.weights is None:
+            tags = ", ".join(list_pretrained_tags_by_model(choice.architecture)) or "none known"
+            raise UsageError(
+                f"--encoder {choice.architecture}: name its weights with --tag ({tags}) or --encoder-weights FILE"
+            )
+    return ChosenEncoder(config, preprocessing_for(config), choice.weights)

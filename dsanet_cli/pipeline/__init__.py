@@ -1,0 +1,1 @@
+"""From sources to encoded snippets, for every command that reads videos."""

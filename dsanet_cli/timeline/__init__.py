@@ -1,0 +1,1 @@
+"""Scores to events, and what is written of them without opening a video."""

@@ -1,0 +1,38 @@
+"""A timeline in lines of text, for the console and the plot."""
+
+from __future__ import annotations
+
+from dsanet_cli.text import format_clock, format_time
+from dsanet_cli.timeline.timeline import Event, Timeline
+
+
+def format_event(event: Event) -> str:
+    """``[00:12.80 -> 00:19.20] explosion 0.97``; not rich markup."""
+    return f"[{format_time(event.start)} -> {format_time(event.end)}] {event.label} {event.peak_score:.2f}"
+
+
+def format_moment(seconds: float, timeline: Timeline) -> str:
+    """Write a time as precisely as the length of the video asks for: ``1:05.3`` or ``0:01:05``."""
+    hours = timeline.video.duration >= 3600
+    return format_clock(seconds, 0 if hours else 1, hours)
+
+
+def format_verdict(timeline: Timeline) -> str:
+    """Say why the verdict is what it is: ``peak 0.97 at 0:15.7 · 2 events, 15.4 s in all``."""
+    events, rule, score = timeline.events, timeline.rule, timeline.verdict.score
+    if not events:
+        why = f"threshold {rule.threshold:.2f}" if score < rule.threshold else "too short for an event"
+        return f"no event · highest score {score:.2f} · {why}"
+    highest = max(events, key=lambda e: e.peak_score)
+    total = sum(e.end - e.start for e in events)
+    length = f"{total:.1f} s" if total < 60 else format_clock(total)
+    count = f"1 event, {length}" if len(events) == 1 else f"{len(events)} events, {length} in all"
+    return f"peak {highest.peak_score:.2f} at {format_moment(highest.peak_time, timeline)} · {count}"
+
+
+def format_coverage(timeline: Timeline) -> str:
+    """Say what could not be decoded: ``96.0 % analysed, not 0:10.2 to 0:11.8``."""
+    holes = (
+        f"{format_moment(start, timeline)} to {format_moment(end, timeline)}" for start, end in timeline.coverage.holes
+    )
+    return f"{100 * timeline.coverage.analysed:.1f} % analysed, not {', '.join(holes)}"

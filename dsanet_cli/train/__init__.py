@@ -1,0 +1,1 @@
+"""Training the head on feature files with labels of whole videos."""

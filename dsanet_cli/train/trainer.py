@@ -1,0 +1,199 @@
+"""Train the DSANet head on feature files with labels of whole videos (paper 4.1, released code)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import open_clip
+import torch
+from torch import Tensor
+
+from dsanet_cli.head.dsanet import DSANet
+from dsanet_cli.head.losses import Losses, alignment_loss, all_losses, classification_loss
+from dsanet_cli.head.text_adapter import Prompts, plain_text_features, tokenise
+from dsanet_cli.models.presets import Preset
+from dsanet_cli.train.dataset import Batch, LabelledFeatures, Sampler
+from dsanet_cli.train.optim import StableAdamW, epoch_cosine, warm_cosine
+
+Validate = Callable[[DSANet, Tensor], float]
+"""Given the model and its class text features E, the figure to maximise."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of training did."""
+
+    epoch: int
+    """From 1."""
+    number: int
+    """Steps since the beginning, from 1."""
+    losses: dict[str, float]
+    """The total and each loss, by name."""
+    learning_rate: float
+    normality_learning_rate: float
+    figure: float | None
+    """Where the step ended with a validation."""
+    best: float
+    """Highest figure so far."""
+    ends_epoch: bool
+
+
+class Trainer:
+    """The head in training: its parameters, both optimisers, both schedules and the best weights so far.
+
+    Between two steps its state is whole: saved and loaded again, training goes on to the same weights.
+
+    Args:
+        preset: What to train and how.
+        videos: To train on.
+        clip: Both towers; frozen.
+        device: Where to train.
+        dtype: Of the head's matrix products; the normality model and the losses stay in float32.
+
+    Raises:
+        SourceError: too few videos for a batch.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        videos: Sequence[LabelledFeatures],
+        clip: open_clip.CLIP,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        torch.manual_seed(preset.seed)
+        self.preset = preset
+        self.device = device
+        self.dtype = dtype
+        self.sampler = Sampler(videos, preset, torch.Generator().manual_seed(preset.seed))
+        self.model = DSANet(preset.head).to(device)
+        self.clip = clip.to(device).requires_grad_(False).eval()
+        self.prompts: Prompts = tokenise(preset.classes, context_length=clip.context_length).to(device)
+        normality = list(self.model.normality.parameters())
+        rest = [p for name, p in self.model.named_parameters() if not name.startswith("normality.")]
+        self._optimiser = torch.optim.AdamW(rest, lr=preset.learning_rate)
+        self._normality_optimiser = StableAdamW(normality, lr=preset.learning_rate)
+        self._schedule = epoch_cosine(self._optimiser, preset.epochs)
+        self._normality_schedule = warm_cosine(
+            self._normality_optimiser, preset.epochs * self.sampler.batches_per_epoch
+        )
+        self.steps = 0
+        self.best = -math.inf
+        self._best_state = copy.deepcopy(self.model.state_dict())
+
+    @property
+    def total_steps(self) -> int:
+        """Of the whole training."""
+        return self.preset.epochs * self.sampler.batches_per_epoch
+
+    def text_features(self) -> Tensor:
+        """Class text features E (C, D) of the weights as they are."""
+        if self.preset.parts.text_adapter:
+            return self.model.text_features(self.clip, self.prompts)
+        return plain_text_features(self.clip, self.prompts)
+
+    def train(self, validate: Validate) -> Iterator[Step]:
+        """Train from where training stands to the end of the last epoch.
+
+        Every epoch ends with the weights that validated best so far, as the released code has it.
+        """
+        while self.steps < self.total_steps:
+            epoch, number = divmod(self.steps, self.sampler.batches_per_epoch)
+            if number == 0 and self.steps:
+                self.sampler.shuffle()
+            batch = self.sampler.batch(number)
+            rates = self._learning_rates()
+            values = {name: value.item() for name, value in self.step(batch).by_name().items()}
+            self.steps += 1
+            ends_epoch = number + 1 == self.sampler.batches_per_epoch
+            figure = None
+            if ends_epoch or self._validation_due(number + 1, len(batch.labels)):
+                figure = self._validate(validate)
+            if ends_epoch:
+                self._schedule.step()
+                self.load_best()
+            yield Step(epoch + 1, self.steps, values, *rates, figure, self.best, ends_epoch)
+
+    def step(self, batch: Batch) -> Losses:
+        """One step of both optimisers on one batch."""
+        batch = batch.to(self.device)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            output = self.model(batch.features, batch.lengths, self.text_features())
+        losses = all_losses(
+            output.float(), batch.labels, batch.lengths, self.preset.alignment_weight, self.preset.parts
+        )
+        self._optimiser.zero_grad(set_to_none=True)
+        self._normality_optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self._normality_optimiser.step()
+        self._normality_schedule.step()
+        return losses
+
+    def load_best(self) -> None:
+        """Return to the weights that validated best."""
+        self.model.load_state_dict(self._best_state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training depends on, as tensors and plain types."""
+        return {
+            "steps": self.steps,
+            "best": self.best,
+            "model": self.model.state_dict(),
+            "best_model": self._best_state,
+            "optimiser": self._optimiser.state_dict(),
+            "normality_optimiser": self._normality_optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "normality_schedule": self._normality_schedule.state_dict(),
+            "sampler": self.sampler.epoch_state,
+            "random": torch.get_rng_state(),
+            "device_random": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to where ``state_dict`` was taken."""
+        self.steps, self.best = state["steps"], state["best"]
+        self.model.load_state_dict(state["model"])
+        self._best_state = state["best_model"]
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._normality_optimiser.load_state_dict(state["normality_optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._normality_schedule.load_state_dict(state["normality_schedule"])
+        self.sampler.return_to(state["sampler"].cpu())
+        torch.set_rng_state(state["random"].cpu())
+        if state["device_random"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["device_random"].cpu(), self.device)
+
+    def _learning_rates(self) -> tuple[float, float]:
+        return self._optimiser.param_groups[0]["lr"], self._normality_optimiser.param_groups[0]["lr"]
+
+    def _validation_due(self, batches: int, batch_size: int) -> bool:
+        """Whether a validation's worth of samples ended with the last of an epoch's ``batches`` so far."""
+        every = self.preset.samples_per_validation
+        return every is not None and batches * batch_size // every > (batches - 1) * batch_size // every
+
+    def _validate(self, validate: Validate) -> float:
+        self.model.eval()
+        with torch.inference_mode():
+            figure = validate(self.model, self.text_features())
+        self.model.train()
+        if figure > self.best:
+            self.best, self._best_state = figure, copy.deepcopy(self.model.state_dict())
+        return figure
+
+
+def agreement(model: DSANet, text_features: Tensor, batch: Batch, alignment_weight: float) -> float:
+    """How well scores and classes agree with the labels of whole videos: the negative of those two losses.
+
+    Unlike a ranking figure it does not saturate, so it can tell good weights from better ones even where
+    every video is on the right side. To be called without gradients.
+    """
+    output = model.head(batch.features, batch.lengths, text_features)
+    classification = classification_loss(output.logits1.sigmoid(), batch.labels, batch.lengths)
+    alignment = alignment_loss(output.logits2, batch.labels, batch.lengths)
+    return -float(classification + alignment_weight * alignment)

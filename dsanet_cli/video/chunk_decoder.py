@@ -1,0 +1,98 @@
+"""The pictures of a chunk: from decord where it can decode all of it, from PyAV where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from dsanet_cli.video.decord_decoder import DecordDecoder, Undecodable
+from dsanet_cli.video.demux import Demuxer
+from dsanet_cli.video.probe import Picture
+from dsanet_cli.video.pyav_decoder import PyavDecoder, Scaler
+from dsanet_cli.video.snippet_grid import Stretch
+
+
+class ChunkDecoder:
+    """Decodes one video, stretch by stretch.
+
+    Args:
+        demuxer: Of the video.
+        size: (height, width) in pixels of the pictures, as they are stored.
+        snippet_frames: Frames in a snippet.
+        folder: For temporary files.
+        threads: Decoding threads.
+        alive: Is called for each frame.
+    """
+
+    def __init__(
+        self,
+        demuxer: Demuxer,
+        size: tuple[int, int],
+        snippet_frames: int,
+        folder: Path,
+        threads: int,
+        alive: Callable[[], None],
+    ) -> None:
+        self._decord = DecordDecoder(demuxer, size, folder, threads, alive)
+        self._fallback = PyavDecoder(demuxer, alive)
+        self._scaler = Scaler(size)
+        self._snippet_frames = snippet_frames
+        self._joint: Picture | None = None
+
+    def decode(self, stretch: Stretch, targets: Mapping[int, Sequence[int]]) -> dict[int, Picture]:
+        """Decode what a chunk holds of some snippets; nothing is done where that is nothing.
+
+        Args:
+            stretch: The chunk.
+            targets: Numbers of the frames to look at, by the index of the snippet.
+
+        Returns:
+            Pictures (H, W, 3) by frame number: the targets in this chunk, and for each that cannot be decoded the
+            nearest frame of its snippet that can be, if any; perhaps others.
+
+        Raises:
+            VideoError: there is no room for a temporary file.
+        """
+        joint, self._joint = self._joint, None
+        if not targets:
+            return {}
+        chunk, numbers = stretch.chunk, stretch.numbers
+        if not chunk.packets[0].is_keyframe:  # decord would take it for one
+            return self._fall_back(stretch, targets)
+        looked_at = {number for several in targets.values() for number in several}
+        try:
+            found = self._decord.decode(chunk, {place for place, number in numbers.items() if number in looked_at})
+        except Undecodable:
+            return self._fall_back(stretch, targets)
+        # Chunks share a frame. If it is a true key frame, it looks the same at both of its places.
+        if joint is not None and not np.array_equal(joint, found[0]):
+            return self._fall_back(stretch, targets)
+        if chunk.overlaps:
+            self._joint = found[len(chunk.packets) - 1]
+        return {numbers[place]: picture for place, picture in found.items() if place in numbers}
+
+    def _fall_back(self, stretch: Stretch, targets: Mapping[int, Sequence[int]]) -> dict[int, Picture]:
+        numbers = stretch.numbers
+        pictures: dict[int, Picture] = {}
+        nearest: dict[int, tuple[int, VideoFrame]] = {}
+        current = None
+        for place, frame in self._fallback.decode(stretch.chunk, stretch.before, stretch.after):
+            if place == len(stretch.chunk.packets) - 1 and stretch.chunk.overlaps:
+                self._joint = self._scaler.picture(frame)
+            number = numbers.get(place)
+            if number is None:
+                continue
+            index = number // self._snippet_frames
+            if index != current:
+                pictures |= self._scaled(nearest)
+                nearest, current = {}, index
+            for target in targets.get(index, ()):
+                if target not in nearest or abs(number - target) < abs(nearest[target][0] - target):
+                    nearest[target] = number, frame
+        return pictures | self._scaled(nearest)
+
+    def _scaled(self, nearest: Mapping[int, tuple[int, VideoFrame]]) -> dict[int, Picture]:
+        return {number: self._scaler.picture(frame) for number, frame in dict(nearest.values()).items()}

@@ -1,0 +1,80 @@
+"""Opening a video file, and saying what is wrong with one that cannot be."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from dsanet_cli.errors import VideoError
+from dsanet_cli.names import printable
+
+COPY_AGAIN = "copy it again from where it was recorded"
+NOT_VIDEO_FORMATS = ("image2", "ico", "tty")
+"""Pictures and text that ffmpeg reads as if they were videos; besides the formats whose names end in _pipe."""
+MP4_FIRST_BOX = b"ftyp"
+
+
+def video_error(path: Path, message: str) -> VideoError:
+    """A ``VideoError`` in the form ``<path>: <what is wrong>; <way out>``."""
+    return VideoError(f"{printable(path)}: {message}")
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a media file.
+
+    Raises:
+        VideoError: it is missing, unreadable, empty, or no media file.
+    """
+    head = _read_head(path)
+    try:
+        # Without the protocol, a colon in the name would be taken for one.
+        return av.open(f"file:{path}", mode="r", metadata_errors="replace")
+    except av.FFmpegError as error:
+        if head[4:8] == MP4_FIRST_BOX:
+            raise video_error(
+                path, f"cut off, its index is missing; {COPY_AGAIN}, or repair it with a tool such as untrunc"
+            ) from error
+        raise video_error(path, "not a video, or damaged beyond recognition; check that it plays") from error
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream with the moving picture.
+
+    Raises:
+        VideoError: there is none, or it cannot be decoded.
+    """
+    name = container.format.name
+    if name.endswith("_pipe") or name in NOT_VIDEO_FORMATS:
+        raise video_error(path, "a picture or a text, not a video; leave it out")
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        found = "has sound but no picture" if container.streams.audio else "has no picture"
+        raise video_error(path, f"{found}; leave it out, or bring the recording with the picture")
+    if stream.codec_context is None:
+        raise video_error(path, "of a codec that is not supported; re-encode it, as H.264 for example")
+    return stream
+
+
+def _read_head(path: Path) -> bytes:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise video_error(path, "a folder, not a video; name the videos in it")
+        if not stat.S_ISREG(mode):
+            raise video_error(path, "not a regular file; save the video to a file first")
+        with path.open("rb") as stream:
+            head = stream.read(8)
+    except FileNotFoundError as error:
+        raise video_error(path, "no such file; check the name") from error
+    except PermissionError as error:
+        raise video_error(path, "no permission to read it; change its permissions or owner") from error
+    except OSError as error:
+        raise video_error(path, f"cannot be read ({error.strerror}); check the name and the disk") from error
+    if not head:
+        raise video_error(path, f"empty; {COPY_AGAIN}")
+    return head

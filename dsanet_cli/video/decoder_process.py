@@ -1,0 +1,114 @@
+"""The process that decodes videos: jobs come on stdin, snippets go to stdout, both pickled.
+
+A decoder can crash, hang or run wild on a damaged file. Here it takes nothing along but this process, which
+imports no torch and starts in a moment.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import BinaryIO
+
+from dsanet_cli.console import DEBUG_VARIABLE, unexpected
+from dsanet_cli.errors import VideoError
+from dsanet_cli.video.messages import Alive, DecodeJob, Message, Opened, Wanted
+from dsanet_cli.video.reader import open_video
+
+Send = Callable[[Message | Alive], None]
+
+PULSE_INTERVAL = 0.5
+"""Seconds."""
+
+
+def main() -> None:
+    """Decode one job after the other until stdin ends; ``sys.argv[1]`` is a folder for temporary files."""
+    tempfile.tempdir = sys.argv[1]
+    jobs = sys.stdin.buffer
+    replies = _claim_stdout()
+    received: queue.SimpleQueue[DecodeJob | Wanted] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(jobs, received), daemon=True).start()
+
+    def send(message: Message | Alive) -> None:
+        pickle.dump(message, replies, protocol=pickle.HIGHEST_PROTOCOL)
+        replies.flush()
+
+    while True:
+        job = received.get()
+        assert isinstance(job, DecodeJob)
+        try:
+            _decode(job, received, send)
+        except VideoError as error:
+            if os.environ.get(DEBUG_VARIABLE):
+                traceback.print_exception(error)
+            send(error)
+        except BrokenPipeError:
+            return
+        except Exception as error:  # as in a batch: one video must never end the others
+            send(VideoError(str(unexpected(job.path, error))))
+
+
+def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], send: Send) -> None:
+    reader = open_video(job.path, job.size, job.sampled_frames, job.snippet_frames, job.threads, _Pulse(send))
+    send(Opened(reader.info.duration))
+    wanted = None
+    if job.scan:
+        for snippet in reader.key_snippets():
+            send(snippet)
+        send(reader.info)
+        answer = received.get()
+        assert isinstance(answer, frozenset)
+        if not answer:
+            return
+        wanted = answer
+    for snippet in reader.snippets(wanted):
+        send(snippet)
+    send(reader.info)
+
+
+class _Pulse:
+    """Tells from time to time that this process is alive."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._last = time.monotonic()
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._last > PULSE_INTERVAL:
+            self._last = now
+            self._send(Alive())
+
+
+def _receive(jobs: BinaryIO, received: queue.SimpleQueue[DecodeJob | Wanted]) -> None:
+    """Pass on what comes in; end the process with its parent, even in the middle of an endless decoder."""
+    try:
+        while True:
+            received.put(pickle.load(jobs))
+    except (EOFError, OSError, pickle.UnpicklingError):
+        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)  # a parent that was killed does not
+        os._exit(0)
+
+
+def _claim_stdout() -> BinaryIO:
+    """Keep stdout for replies; whatever native code prints goes to stderr, and nowhere unless someone debugs."""
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    if not os.environ.get(DEBUG_VARIABLE):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return replies
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        os._exit(1)  # not waiting for the thread that reads stdin

@@ -1,0 +1,332 @@
+"""A video's compressed frames, with their times, in pieces that decode on their own.
+
+decord reads ahead without limit: asked for one frame it buffers the whole file, and decodes it too while the
+caller is busy. It also finds frames by seeking, which gives other frames than asked for where key frames do
+not stand alone (open GOPs) or time stamps are not plain, and which loses the start of MPEG transport streams.
+None of this matters for a short file that starts with a key frame, so that is what it is given: PyAV cuts the
+stream at key frames, without decoding it, and keeps the true time stamps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from dsanet_cli.errors import VideoError
+from dsanet_cli.video.container import COPY_AGAIN, open_container, video_error, video_stream
+
+CHUNK_FRAMES = 256
+"""Fewest frames in a chunk; opening the decoder anew for each then costs about 4 % (measured, 720p H.264)."""
+LONGEST_GROUP = 4096
+"""Frames after a key frame from which on a run may end without one, so that memory does not grow with the distance of
+key frames. The run after it is decoded by PyAV, which goes on where it was."""
+CHUNK_TICK = Fraction(1, 25)
+"""Time from frame to frame in the chunks written, in seconds: a rate that no container or codec doubts."""
+DEFAULT_RATE = Fraction(25)
+"""Frames per second where the file says nothing."""
+WHOLE_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+"""Formats that start with a key frame: where there seems to be none, it is damaged, and time runs all the same. A
+recording in others can be joined midway; it starts with its first key frame."""
+STAMPLESS_FORMATS = ("avi",)
+"""Formats without presentation times; those that ffmpeg makes up do not say which frame comes after which."""
+REORDERED = 16
+"""Frames that a codec can hold back at most to show others first."""
+MISSING_SECONDS, MISSING_SHARE = 1.0, 0.05
+"""A video is cut off if it ends earlier than its header says by more than the larger of these."""
+MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+@dataclass
+class Group:
+    """A key frame, or what stands for one, and what follows up to the next one, in decoding order.
+
+    ``leading`` follow the key frame in the file but are shown before it, and may need the group before.
+    """
+
+    key: Packet[VideoStream]
+    leading: list[Packet[VideoStream]] = field(default_factory=list)
+    rest: list[Packet[VideoStream]] = field(default_factory=list)
+
+    def has_distinct_stamps(self) -> bool:
+        """Whether ``leading`` can be trusted; ffmpeg gets some stamps of MPEG program streams wrong."""
+        packets = (self.key, *self.leading, *self.rest)
+        stamps = [packet.pts for packet in packets if packet.pts is not None]
+        return len(set(stamps)) == len(stamps)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A run of frames that decodes on its own.
+
+    Attributes:
+        packets: Compressed frames in decoding order, the first a key frame.
+        ranks: Place of each packet in showing order.
+        frames: (place in showing order, start in seconds) of the frames that the chunk stands for, in showing
+            order. Not all are: an edit list can hide some.
+        overlaps: The last packet in showing order is the key frame that the next chunk starts with. Frames
+            shown before it can need it.
+        ordered: The places can be trusted. Where False, the decoder alone knows which frame comes when.
+    """
+
+    packets: list[Packet[VideoStream]]
+    ranks: list[int]
+    frames: list[tuple[int, float]]
+    overlaps: bool
+    ordered: bool
+
+
+class Clock:
+    """Seconds since the first frame, from time stamps that may be missing, damaged, or start again midway.
+
+    Args:
+        time_base: Seconds of a tick.
+        rate: Frames per second where the stamps do not say.
+        longest_pause: Seconds from a frame to the next that are still believed; 0 for any.
+    """
+
+    def __init__(self, time_base: Fraction, rate: Fraction, longest_pause: float = 0.0) -> None:
+        self._time_base = time_base
+        self._longest_pause = longest_pause / time_base if longest_pause else math.inf
+        self._frame_ticks = max(1, round(1 / (rate * time_base)))
+        self._shift: int | None = None
+        self._last = self._end = 0
+
+    @property
+    def end(self) -> float:
+        """End of the latest frame in seconds."""
+        return float(self._end * self._time_base)
+
+    def place(self, stamp: int | None, duration: int | None) -> float:
+        """Start in seconds of the frame shown next; ``stamp`` and ``duration`` in ticks of the time base."""
+        if stamp is None:
+            start = self._end
+        else:
+            if self._shift is None:
+                self._shift = -stamp
+            start = stamp + self._shift
+            if start < self._last:  # recorders that restart join files whose stamps run from zero again
+                self._shift += self._end - start
+                start = self._end
+            elif start - self._end > self._longest_pause:
+                start = self._end
+        self._last, self._end = start, start + (duration or self._frame_ticks)
+        return float(start * self._time_base)
+
+
+class Demuxer:
+    """The video stream of one file, read once from start to end.
+
+    Raises:
+        VideoError: the file holds no video that can be read; the message says why.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._container = open_container(path)
+        try:
+            self._stream = video_stream(self._container, path)
+        except VideoError:
+            self._container.close()
+            raise
+        rate = self._stream.average_rate or self._stream.guessed_rate or DEFAULT_RATE
+        self.rate = rate if rate > 0 else DEFAULT_RATE
+        self._time_base = self._stream.time_base or 1 / self.rate
+        # No pause is longer than the whole video.
+        self.clock = Clock(self._time_base, self.rate, longest_pause=self.promised_length())
+        self._starts_with_key_frame = self._container.format.name in WHOLE_FORMATS
+        self._read_failed = False
+
+    def __enter__(self) -> Demuxer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    @property
+    def codec(self) -> str:
+        """The codec as ffmpeg calls it."""
+        return self._stream.codec_context.codec.canonical_name
+
+    @property
+    def decoder(self) -> VideoCodecContext:
+        """A decoder set up for this stream; ``chunks`` does not touch it."""
+        return self._stream.codec_context
+
+    @property
+    def missing_end(self) -> tuple[float, float] | None:
+        """After ``chunks``: from where to where, in seconds, the video could not be read though it should go on."""
+        end, promised = self.clock.end, self.promised_length()
+        if self._read_failed:
+            return end, max(promised, end + float(1 / self.rate))
+        if promised - end > max(MISSING_SECONDS, MISSING_SHARE * promised):
+            return end, promised
+        return None
+
+    def first_picture(self) -> VideoFrame:
+        """Decode until there is a frame.
+
+        Raises:
+            VideoError: there is none.
+        """
+        reason = "no frame can be decoded"
+        for packet in itertools.chain(self._packets(), [None]):
+            try:
+                for frame in self._stream.decode(packet):
+                    return frame
+            except av.FFmpegError as error:  # a recording can start with frames that need earlier ones
+                reason = f"no frame can be decoded ({error.strerror})"
+        raise video_error(self.path, f"{reason}; {COPY_AGAIN}")
+
+    def chunks(self, least: int = CHUNK_FRAMES) -> Iterator[Chunk]:
+        """Cut the stream into runs of at least ``least`` frames; what remains at its end may be shorter.
+
+        A run ends at a key frame, and later than it could where time stamps make a cut uncertain. Where the file
+        can be read no further, the chunks end; ``missing_end`` then says what they lack.
+        """
+        run: list[Group] = []
+        frames = 0
+        groups: Iterator[Group | None] = itertools.chain(self._groups(), [None])
+        for group, following in itertools.pairwise(groups):
+            assert group is not None
+            run.append(group)
+            frames += 1 + len(group.leading) + len(group.rest)
+            if following is None or frames >= (least if following.has_distinct_stamps() else 4 * least):
+                yield self._chunk(run, following)
+                run, frames = [], 0
+
+    def write(self, chunk: Chunk, path: Path, container: str) -> None:
+        """Write a chunk to a file whose time stamps are the frames' places in showing order.
+
+        Only the first frame is marked as a key frame, so that there is nothing to seek to.
+
+        Args:
+            chunk: Of this file.
+            path: File to write.
+            container: ffmpeg's name of its format.
+
+        Raises:
+            ValueError: the format does not hold this codec.
+            av.FFmpegError: writing failed; an OSError too where that is why.
+        """
+        delay = max(at - rank for at, rank in enumerate(chunk.ranks))
+        with av.open(str(path), mode="w", format=container) as out:
+            # opaque: without looking for an encoder, which need not be there
+            stream = out.add_stream_from_template(self._stream, opaque=True)
+            stream.time_base = CHUNK_TICK
+            for at, (packet, rank) in enumerate(zip(chunk.packets, chunk.ranks, strict=True)):
+                copy = copied(packet)
+                copy.stream, copy.time_base = stream, CHUNK_TICK
+                copy.pts, copy.dts, copy.duration = rank, at - delay, 1
+                copy.is_keyframe = at == 0
+                out.mux_one(copy)
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        held: Packet[VideoStream] | None = None
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    if held is not None:
+                        yield held
+                    held = packet
+        except av.FFmpegError:
+            self._read_failed = True
+        except IndexError:
+            pass  # from PyAV after the last packet, if a stream appeared midway
+        if held is not None and not held.is_corrupt:  # a recording can stop in the middle of its last frame
+            yield held
+
+    def _groups(self) -> Iterator[Group]:
+        group: Group | None = None
+        for packet in self._packets():
+            if packet.is_keyframe or (group is not None and self._is_cut(group, packet)):
+                if group is not None:
+                    yield group
+                group = Group(packet)
+            elif group is None:
+                if self._starts_with_key_frame:
+                    group = Group(packet)
+            elif not group.rest and _is_shown_before(packet, group.key):
+                group.leading.append(packet)
+            else:
+                group.rest.append(packet)
+        if group is not None:
+            yield group
+
+    def _is_cut(self, group: Group, packet: Packet[VideoStream]) -> bool:
+        """Whether a group without end ends before a frame that is no key frame, but shown after all before it."""
+        if len(group.rest) < LONGEST_GROUP or self._container.format.name in STAMPLESS_FORMATS or packet.pts is None:
+            return False
+        return all(before.pts is not None and before.pts < packet.pts for before in group.rest[-REORDERED:])
+
+    def _chunk(self, run: list[Group], following: Group | None) -> Chunk:
+        # The leading frames of the first group were in the chunk before.
+        packets = [run[0].key, *run[0].rest]
+        for group in run[1:]:
+            packets += [group.key, *group.leading, *group.rest]
+        if following is not None:
+            packets += [following.key, *following.leading]
+        order: list[Packet[VideoStream]] = []
+        for group, after in itertools.zip_longest(run, [*run[1:], *([following] if following else [])]):
+            order.append(group.key)
+            order += sorted([*group.rest, *(after.leading if after else [])], key=_stamp)
+        shown = len(order)
+        if following is not None:
+            order.append(following.key)
+        places = {id(packet): place for place, packet in enumerate(order)}
+        return Chunk(
+            packets=packets,
+            ranks=[places[id(packet)] for packet in packets],
+            frames=[
+                (place, self.clock.place(packet.dts if packet.pts is None else packet.pts, packet.duration))
+                for place, packet in enumerate(order[:shown])
+                if not packet.is_discard
+            ],
+            overlaps=following is not None,
+            ordered=self._is_ordered(packets),
+        )
+
+    def _is_ordered(self, packets: list[Packet[VideoStream]]) -> bool:
+        stamps = [packet.pts for packet in packets if packet.pts is not None]
+        if len(set(stamps)) < len(packets):
+            return False
+        # AVI has no presentation times, and what ffmpeg then makes up can rise with the decoding order.
+        return not self._stream.codec_context.has_b_frames or stamps != sorted(stamps)
+
+    def promised_length(self) -> float:
+        """Seconds that the picture lasts by the header; 0 where that does not say."""
+        if self._stream.duration:
+            return float(self._stream.duration * self._time_base)
+        if tag := MATROSKA_LENGTH.fullmatch(self._stream.metadata.get("DURATION", "")):
+            hours, minutes, seconds = (float(part) for part in tag.groups())
+            return hours * 3600 + minutes * 60 + seconds
+        if len(self._container.streams) == 1 and self._container.duration:
+            return self._container.duration / av.time_base
+        return 0.0
+
+
+def copied(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """A compressed frame without its time stamps and marks."""
+    # Made of its size first: PyAV leaves no room behind the bytes that it is given, where decoders read on.
+    copy: Packet[VideoStream] = Packet(packet.size)  # type: ignore[assignment]
+    copy.update(bytes(packet))
+    return copy
+
+
+def _stamp(packet: Packet[VideoStream]) -> int:
+    stamp = packet.dts if packet.pts is None else packet.pts
+    return 0 if stamp is None else stamp
+
+
+def _is_shown_before(packet: Packet[VideoStream], key: Packet[VideoStream]) -> bool:
+    return packet.pts is not None and key.pts is not None and packet.pts < key.pts

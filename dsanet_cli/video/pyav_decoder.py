@@ -1,0 +1,202 @@
+"""Decoding with PyAV what decord cannot: damaged chunks, and chunks that need the one before them.
+
+PyAV is handed the compressed frames one by one and tells which of them fail, so that what follows can still be used;
+decord gives up at the first. Where both can decode, their pictures are the same to the bit.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from av.filter import Graph
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from dsanet_cli.video.demux import REORDERED, Chunk, Demuxer, copied
+from dsanet_cli.video.probe import Picture
+
+
+class Scaler:
+    """Makes RGB pictures of one size out of decoded frames, as decord does: with ffmpeg's scale filter, bicubic."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._height, self._width = size
+        self._graph: Graph | None = None
+        self._source: object = None
+
+    def picture(self, frame: VideoFrame) -> Picture:
+        """Picture (H, W, 3) of a frame of any size and pixel format."""
+        source = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
+        if self._graph is None or source != self._source:
+            self._graph, self._source = self._make_graph(frame), source
+        frame.pts = None
+        self._graph.push(frame)
+        scaled = self._graph.pull()
+        assert isinstance(scaled, VideoFrame)
+        return np.asarray(scaled.to_ndarray(), np.uint8)
+
+    def _make_graph(self, frame: VideoFrame) -> Graph:
+        graph = Graph()
+        steps = (
+            graph.add_buffer(
+                width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1)
+            ),
+            graph.add("scale", f"{self._width}:{self._height}:flags=bicubic"),
+            graph.add("format", "rgb24"),
+            graph.add("buffersink"),
+        )
+        for one, next_one in itertools.pairwise(steps):
+            one.link_to(next_one)
+        graph.configure()
+        return graph
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A frame, the serial number of its packet in showing order, and whether what it builds on was decoded."""
+
+    serial: int
+    frame: VideoFrame
+    sound: bool
+
+
+class PyavDecoder:
+    """Decodes any chunk of one video, frame by frame, and leaves out what cannot be decoded.
+
+    A frame that fails spoils those that build on it. Decoders deliver these all the same, with pictures of another
+    time or smeared ones, so all up to the next key frame are left out.
+
+    Args:
+        demuxer: Of the video.
+        alive: Is called for each frame.
+    """
+
+    def __init__(self, demuxer: Demuxer, alive: Callable[[], None]) -> None:
+        self._alive = alive
+        self._decoder = demuxer.decoder
+        self._decoder.thread_type = "SLICE"  # with threads by frame, an error comes late and takes frames with it
+        # libdav1d does not call it an error where it finds no frame. Without delay, that shows.
+        self._prompt = demuxer.codec == "av1"
+        if self._prompt:
+            self._decoder.flags |= Flags.low_delay
+        self._restart()
+
+    def _restart(self) -> None:
+        self._decoder.flush_buffers()
+        self._last: Chunk | None = None
+        self._base = 0
+        """Serial number of the first frame of the chunk to come."""
+        self._fed = 0
+        """How many packets of that chunk the decoder has had."""
+        self._waiting: deque[_Decoded] = deque()
+        """Its frames that came out already."""
+        self._joint: _Decoded | None = None
+        """The frame that it shares with the chunk before."""
+        self._root = self._latest = 0
+        """Serial numbers of the key frame fed last, and of the frame that came out last."""
+        self._lost = self._lost_before = True
+        """Whether a frame failed since that key frame; between it and the one before."""
+        self._unsound: set[int] = set()
+
+    def decode(self, chunk: Chunk, before: Chunk | None, after: Chunk | None) -> Iterator[tuple[int, VideoFrame]]:
+        """Decode a chunk, going on from the chunk before, in case its first frame does not stand alone.
+
+        Args:
+            chunk: What to decode.
+            before: The chunk before it, which is decoded first unless it was decoded last.
+            after: The chunk after it, whose first frames push the last ones of this out of the decoder.
+
+        Yields:
+            Place in showing order, and frame.
+        """
+        if before is None or self._last is not before:
+            self._restart()
+            if before is not None:
+                deque(self._run(before, chunk), maxlen=0)
+        frames = self._run(chunk, after)
+        for place, decoded in frames if chunk.ordered else _in_places(frames):
+            if decoded.sound:
+                yield place, decoded.frame
+
+    def key_frame(self, packet: Packet[VideoStream]) -> VideoFrame | None:
+        """Decode one key frame, without any other; None if that fails."""
+        self._restart()
+        self._feed(packet, 0)
+        self._decode(None)
+        self._last = None
+        return self._waiting[0].frame if self._waiting else None
+
+    def _run(self, chunk: Chunk, after: Chunk | None) -> Iterator[tuple[int, _Decoded]]:
+        """Place in showing order, and frame, of all that come out."""
+        self._last = None
+        base, last = self._base, self._base + len(chunk.packets) - 1
+        if self._joint is not None:
+            yield 0, self._joint
+            self._joint = None
+        for packet, rank in itertools.islice(zip(chunk.packets, chunk.ranks, strict=True), self._fed, None):
+            self._feed(packet, base + rank)
+            yield from self._take(base, last)
+        self._base, self._fed = last, 1
+        following = zip(after.packets, after.ranks, strict=True) if after is not None else ()
+        for packet, rank in itertools.islice(following, 1, None):  # both chunks hold the first
+            if self._latest >= last:
+                break
+            self._feed(packet, last + rank)
+            self._fed += 1
+            yield from self._take(base, last)
+        else:
+            self._decode(None)
+            yield from self._take(base, last)
+            return
+        self._last = chunk
+
+    def _take(self, base: int, last: int) -> Iterator[tuple[int, _Decoded]]:
+        while self._waiting and self._waiting[0].serial <= last:
+            decoded = self._waiting.popleft()
+            yield decoded.serial - base, decoded
+            if decoded.serial == last:
+                self._joint = decoded
+
+    def _feed(self, packet: Packet[VideoStream], serial: int) -> None:
+        self._alive()
+        if packet.is_keyframe:
+            self._root, self._lost_before, self._lost = serial, self._lost, False
+        if self._lost or (self._lost_before and serial < self._root):
+            self._unsound.add(serial)
+        copy = copied(packet)
+        copy.pts = serial
+        if not self._decode(copy):
+            self._lost = True
+
+    def _decode(self, packet: Packet[VideoStream] | None) -> bool:
+        """Whether decoding succeeded; the frames that come out are put to those that wait."""
+        try:
+            frames = self._decoder.decode(packet)
+        except av.FFmpegError:
+            return False
+        for frame in frames:
+            self._latest = self._latest + 1 if frame.pts is None else frame.pts
+            self._waiting.append(_Decoded(self._latest, frame, self._latest not in self._unsound))
+        return bool(frames) or not self._prompt
+
+
+def _in_places(frames: Iterable[tuple[int, _Decoded]]) -> Iterator[tuple[int, _Decoded]]:
+    """Give frames that come in showing order, but with the places of others, the places that they have as a set."""
+    places: list[int] = []
+    waiting: deque[_Decoded] = deque()
+    for place, decoded in frames:
+        heapq.heappush(places, place)
+        waiting.append(decoded)
+        if len(waiting) > REORDERED:
+            yield heapq.heappop(places), waiting.popleft()
+    while waiting:
+        yield heapq.heappop(places), waiting.popleft()

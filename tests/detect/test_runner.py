@@ -1,0 +1,110 @@
+"""The work beneath the command line: which results stand, and failures in odd places."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media import write_video
+from tiny import WIDTH
+
+from dsanet_cli.detect.detector import Analysis, DetectSettings
+from dsanet_cli.detect.runner import Runner, RunnerSettings
+from dsanet_cli.detect.scan import ScanAnalysis
+from dsanet_cli.errors import DsanetError
+from dsanet_cli.files.sources import Source
+from dsanet_cli.pipeline.progress import BatchProgress
+from dsanet_cli.timeline.timeline import Timeline
+
+FORMATS = ("json", "csv")
+
+
+@pytest.fixture
+def work(tiny_model, tmp_path):
+    """A worker for settings, by default those of all others."""
+
+    def make(**settings):
+        return Runner(RunnerSettings(str(tmp_path / "out"), FORMATS, str(tiny_model), **settings))
+
+    return make
+
+
+def analyse(worker, *sources):
+    """What becomes of each source, in the order in which they are done."""
+    outcomes = []
+    with BatchProgress(sources, quiet=True) as progress:
+
+        def report(source, result):
+            outcomes.append((source, result))
+            progress.done(source, "")
+
+        worker.run(sources, progress.watch, report)
+    return outcomes
+
+
+@pytest.fixture
+def done(work, tmp_path):
+    """A source with a result that stands."""
+    np.save(tmp_path / "a.npy", np.ones((20, WIDTH), np.float32))
+    source = Source(tmp_path / "a.npy", Path("a"))
+    worker = work()
+    analyse(worker, source)
+    assert worker.finished(source) is not None
+    return source
+
+
+def test_other_settings_need_another_result(work, done):
+    for settings in ({"threshold": 0.123}, {"detect": DetectSettings(feature_fps=Fraction(25))}):
+        assert work(**settings).finished(done) is None
+
+
+def test_a_file_that_grew_is_analysed_again_whatever_its_time_says(work, done):
+    status = done.path.stat()
+    np.save(done.path, np.ones((30, WIDTH), np.float32))
+    os.utime(done.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert work().finished(done) is None
+
+
+def test_a_result_of_which_a_part_was_written_by_a_later_run_is_not_trusted(work, done, tmp_path):
+    table = tmp_path / "out" / "a.csv"
+    later = (tmp_path / "out" / "a.json").stat().st_mtime_ns + 10**7
+    os.utime(table, ns=(later, later))
+    assert work().finished(done) is None
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(Analysis, {}), (ScanAnalysis, {"scan_level": 0.0})])
+def test_an_analysis_that_fails_midway_costs_its_video_only(work, tmp_path, monkeypatch, kind, settings):
+    sources = [Source(write_video(tmp_path / f"{n}.mp4", 700, gop=50), Path(n)) for n in ("bad", "good")]
+    take = kind.take
+
+    def fail(self, snippet, features):
+        if self is failing and snippet.index >= 1:
+            raise MemoryError
+        take(self, snippet, features)
+
+    make = kind.__init__
+    failing = None
+
+    def remember(self, detector, path, *rest):
+        nonlocal failing
+        make(self, detector, path, *rest)
+        if path.name == "bad.mp4" and failing is None:
+            failing = self
+
+    monkeypatch.setattr(kind, "__init__", remember)
+    monkeypatch.setattr(kind, "take", fail)
+    outcomes = analyse(work(detect=DetectSettings(**settings)), *sources)
+    assert sorted(source.path.name for source, _ in outcomes) == ["bad.mp4", "good.mp4"]
+    for source, result in outcomes:
+        assert isinstance(result, Timeline if source.path.name == "good.mp4" else DsanetError)
+
+
+def test_what_fails_while_reporting_is_not_lost(work, done):
+    def report(source, result):
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        work().run([done], lambda *_: None, report)

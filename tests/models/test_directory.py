@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from tiny import CLASSES, WIDTH, save_tiny_model, tiny_clip, tiny_config
+
+from dsanet_cli.config import ModelConfig
+from dsanet_cli.errors import ModelError, OutputError
+from dsanet_cli.models.directory import find_model, list_models, load_clip, load_model, read_config
+from dsanet_cli.records import from_json, to_json
+
+
+@pytest.fixture
+def directory(tmp_path):
+    save_tiny_model(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def test_a_saved_model_loads_as_it_was(directory):
+    model = load_model(str(directory))
+    assert model.config == read_config(directory)
+    assert model.config.class_names == ("normal", "fighting", "explosion")
+    assert model.text_features.shape == (len(CLASSES), WIDTH)
+    images = torch.randn(2, 3, 32, 48)
+    encoder = model.frame_encoder(torch.device("cpu"), torch.float32)
+    torch.testing.assert_close(encoder.embed(images), tiny_clip().visual(images))
+
+
+def test_others_may_read_it(directory):
+    modes = {path.stat().st_mode & 0o777 for path in directory.iterdir()}
+    (directory / "plain").touch()
+    assert modes == {(directory / "plain").stat().st_mode & 0o777}
+
+
+def test_both_towers_load_for_training(directory):
+    clip = load_clip(directory, read_config(directory))
+    for name, tensor in tiny_clip().state_dict().items():
+        torch.testing.assert_close(clip.state_dict()[name], tensor)
+
+
+def test_config_survives_json():
+    config = tiny_config()
+    assert from_json(ModelConfig, json.loads(json.dumps(to_json(config))), "config.json") == config
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data.pop("head"), "head is missing"),
+        (lambda data: data.update(colour="red"), "unknown entry colour"),
+        (lambda data: data["head"].update(window="256"), "window: '256' is not a int"),
+        (lambda data: data["preprocessing"].update(mean=[0.5]), "mean"),
+        (lambda data: data["head"].update(width=99), "the head takes features 99 wide"),
+        (lambda data: data.update(classes=[]), "normal class"),
+    ],
+)
+def test_a_config_that_does_not_fit_names_the_entry(directory, change, message):
+    path = directory / "config.json"
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(ModelError, match=message):
+        load_model(str(directory))
+
+
+def test_config_that_is_not_json(directory):
+    (directory / "config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"config\.json: damaged"):
+        load_model(str(directory))
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "image_encoder.safetensors"])
+def test_a_damaged_file_is_named(directory, name):
+    path = directory / name
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=f"{name}: damaged"):
+        load_model(str(directory))
+
+
+def test_a_missing_file_is_named(directory):
+    (directory / "image_encoder.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"image_encoder\.safetensors: cannot be read"):
+        load_model(str(directory))
+
+
+def test_head_of_other_dimensions_names_the_entries(tmp_path):
+    config = save_tiny_model(tmp_path / "tiny")
+    path = tmp_path / "tiny" / "config.json"
+    data = json.loads(path.read_text())
+    data["head"]["window"] = 2 * config.head.window
+    path.write_text(json.dumps(data))
+    with pytest.raises(ModelError, match=r"position_embeddings has shape .* instead of"):
+        load_model(str(tmp_path / "tiny"))
+
+
+def test_saving_never_replaces_unasked(directory):
+    before = (directory / "config.json").read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        save_tiny_model(directory, description="another")
+    assert (directory / "config.json").read_bytes() == before
+
+
+def test_saving_to_an_impossible_place_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_tiny_model(tmp_path / "file" / "tiny")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_names_are_looked_up_in_the_users_folder(tmp_path, monkeypatch, directory):
+    monkeypatch.setenv("DSANET_MODELS", str(tmp_path))
+    assert find_model("tiny") == directory
+    assert directory in list_models()
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path, monkeypatch, directory):
+    monkeypatch.setenv("DSANET_MODELS", str(tmp_path))
+    with pytest.raises(ModelError, match=r"model nope: .*tiny"):
+        load_model("nope")
+
+
+def test_a_folder_that_is_no_model(tmp_path):
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        load_model(str(tmp_path))
+
+
+def test_encoder_weights_where_the_model_brings_its_own(directory, tmp_path):
+    with pytest.raises(ModelError, match="drop --encoder-weights"):
+        load_model(str(directory)).frame_encoder(torch.device("cpu"), torch.float32, tmp_path / "clip.pt")

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import CLASSES, HEAD, WIDTH
+from toy_features import write_toy_features
+
+from dsanet_cli.errors import SourceError
+from dsanet_cli.features.lists import ListedFeature
+from dsanet_cli.models.presets import UCF_CRIME
+from dsanet_cli.train.dataset import LabelledFeatures, Sampler, hold_out, label_features, load_batch, one_crop_each
+
+PRESET = dataclasses.replace(UCF_CRIME, classes=CLASSES, head=HEAD, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    return write_toy_features(tmp_path_factory.mktemp("features"))
+
+
+def seeded(number=0):
+    return torch.Generator().manual_seed(number)
+
+
+def epoch(sampler):
+    return [sampler.batch(number) for number in range(sampler.batches_per_epoch)]
+
+
+def test_balanced_batches_are_half_normal(videos):
+    batches = epoch(Sampler(videos, PRESET, seeded()))
+    assert len(batches) == 4
+    for batch in batches:
+        assert batch.labels[:, 0].tolist() == [1] * 4 + [0] * 4
+
+
+def test_an_epoch_shows_each_video_once(videos):
+    seen = torch.cat([batch.features.sum(dim=(1, 2)) for batch in epoch(Sampler(videos, PRESET, seeded()))])
+    assert len(set(seen.tolist())) == len(videos)
+
+
+def test_mixed_batches_take_any_video(videos):
+    preset = dataclasses.replace(PRESET, balanced_batches=False)
+    assert {int(batch.labels[:, 0].sum()) for batch in epoch(Sampler(videos, preset, seeded()))} != {4}
+
+
+def test_every_epoch_has_its_own_order_and_can_be_returned_to(videos):
+    sampler = Sampler(videos, PRESET, seeded())
+    first = sampler.batch(1).features
+    sampler.shuffle()
+    second, state = sampler.batch(1).features, sampler.epoch_state
+    assert not torch.equal(first, second)
+    other = Sampler(videos, PRESET, seeded(1))
+    other.return_to(state)
+    assert torch.equal(other.batch(1).features, second)
+    sampler.shuffle()
+    other.shuffle()
+    assert torch.equal(other.batch(1).features, sampler.batch(1).features)
+
+
+@pytest.mark.parametrize("size", [8, 1])
+def test_too_few_videos_for_a_batch(videos, size):
+    preset = dataclasses.replace(PRESET, batch_size=size)
+    expected = f"1 normal and 1 anomalous videos are too few for a batch of {size // 2}"
+    with pytest.raises(SourceError, match=expected):
+        Sampler(videos[:2], preset, torch.Generator())
+
+
+def test_batches_pad_and_shorten_to_the_window(videos):
+    batch = load_batch(videos, PRESET)
+    assert batch.features.shape == (32, HEAD.window, WIDTH)
+    assert int(batch.lengths.min()) < HEAD.window
+    assert int(batch.lengths.max()) == HEAD.window
+    short = int(batch.lengths.argmin())
+    assert not batch.features[short, batch.lengths[short] :].any()
+
+
+def test_labels_of_a_list_become_classes():
+    rows = [ListedFeature(Path("a.npy"), "RoadAccidents"), ListedFeature(Path("b.npy"), "Normal")]
+    assert label_features(rows, UCF_CRIME) == [
+        LabelledFeatures(Path("a.npy"), (8,)),
+        LabelledFeatures(Path("b.npy"), (0,)),
+    ]
+
+
+def test_several_classes_in_one_video(videos):
+    batch = load_batch([LabelledFeatures(videos[0].path, (1, 2))], PRESET)
+    assert batch.labels.tolist() == [[0, 1, 1]]
+
+
+def test_a_held_out_video_goes_with_all_its_crops(tmp_path):
+    videos = write_toy_features(tmp_path, crops=3)
+    training, held_out = hold_out(videos, 0.25, seed=1)
+    assert len(held_out) == 3 * 8
+    assert len(training) + len(held_out) == len(videos)
+    assert not {v.video for v in training} & {v.video for v in held_out}
+    assert [sum(v.classes == (c,) for v in held_out) for c in range(3)] == [12, 6, 6]
+    assert hold_out(videos, 0.25, seed=1) == (training, held_out)
+    assert hold_out(videos, 0.25, seed=2) != (training, held_out)
+
+
+def test_a_class_keeps_a_video_to_train_on(videos):
+    training, _ = hold_out(videos, 1.0, seed=0)
+    assert sorted(v.classes for v in training) == [(0,), (1,), (2,)]
+
+
+def test_one_crop_of_each_video(tmp_path):
+    videos = write_toy_features(tmp_path, videos=4, crops=2)
+    assert one_crop_each(videos) == videos[::2]

@@ -1,0 +1,300 @@
+"""``dsanet train``: the installed command on feature files made in the test."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from commands import DSANET, run
+from media import write_video
+from tiny import CLASSES, ENCODER, tiny_clip, tiny_config
+from toy_features import write_list, write_toy_features
+
+from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.errors import ModelError, OutputError, SourceError, UsageError
+from dsanet_cli.evaluate.evaluation import TruthFiles
+from dsanet_cli.features.sidecar import Extraction, tower_sha256, write_extraction
+from dsanet_cli.models.directory import load_model
+from dsanet_cli.models.encoder_choice import EncoderChoice
+from dsanet_cli.train import run as train_command
+from dsanet_cli.train.run import TrainOutcome, TrainSettings, run_training
+
+CLASSES_TOML = """
+[[class]]
+name = "calm"
+labels = ["normal"]
+
+[[class]]
+name = "trouble"
+prompts = ["people fighting", "an explosion"]
+labels = ["fighting", "explosion"]
+"""
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    """A folder with a list of toy features, and ground truth for them as if they were a test set."""
+    folder = tmp_path_factory.mktemp("features")
+    videos = write_toy_features(folder)
+    write_list(folder / "train.csv", videos)
+    lines = [
+        f"{video.video.name}  {CLASSES[video.classes[0]].name}  {'-1  -1' if video.normal else '16  64'}  -1  -1"
+        for video in videos
+    ]
+    (folder / "gt.txt").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture
+def settings(features, tiny_model, tmp_path):
+    """Of a training of a moment; changes are given by name."""
+
+    def make(output="out", **changes):
+        usual = {
+            "train_list": features / "train.csv",
+            "encoder": EncoderChoice(model=str(tiny_model)),
+            "learning_rate": 2e-3,
+            "epochs": 1,
+            "batch_size": 8,
+            "device": "cpu",
+        }
+        return TrainSettings(output=tmp_path / output, **{**usual, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def command(features, tiny_model):
+    """The command line of a training of 120 steps, but for its output."""
+    usual = ("train", "--train", features / "train.csv", "--model", tiny_model, "--lr", "2e-3")
+    return [*map(str, usual), "--epochs", "40", "--batch-size", "8", "-o"]
+
+
+@pytest.fixture(scope="module")
+def straight(command, tmp_path_factory):
+    """The folder of that training, never interrupted."""
+    folder = tmp_path_factory.mktemp("straight")
+    result = run(*command, "cams", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "training on 25 feature files for 40 epochs of 3 steps" in result.stderr
+    assert "chosen on 7 videos held out of the training list" in result.stderr
+    assert "use it with --model cams/best" in result.stderr
+    return folder / "cams"
+
+
+def head(folder: Path):
+    return (folder / "best" / "head.safetensors").read_bytes()
+
+
+def test_the_result_is_a_model_that_detect_takes(straight, tmp_path):
+    config = load_model(str(straight / "best")).config
+    assert config.name == "cams"
+    assert config.class_names == ("normal", "explosion", "fighting")
+    assert config.training["steps"] == "120 of 120"
+    assert config.preprocessing == tiny_config().preprocessing
+    write_video(tmp_path / "clip.mp4", frames=40)
+    found = run("detect", "clip.mp4", "--model", straight / "best", "-f", "json", "-o", "-", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert list(json.loads(found.stdout)["snippets"][0]["probabilities"]) == ["normal", "explosion", "fighting"]
+
+
+def test_training_tells_the_toy_classes_apart(straight, features):
+    model = load_model(str(straight / "best"))
+    assert 0.3 < model.config.events.threshold < 1.0
+    detector = Detector(model, DetectSettings(device="cpu"))
+    paths = sorted(features.glob("*.npy"))
+    verdicts = {path.name: detector.detect(path).timeline.verdict for path in paths}
+    right = [verdict.label == re.match("[a-z]+", name)[0] for name, verdict in verdicts.items()]
+    assert len(right) == 32
+    assert np.mean(right) > 0.8
+
+
+def test_log_and_loss_curves(straight):
+    with (straight / "log.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["step"] for row in rows] == [str(n) for n in range(1, 121)]
+    assert [bool(row["validation"]) for row in rows] == [False, False, True] * 40
+    losses = ["classification", "alignment", "text_separation", "event", "background", "consistency", "gather"]
+    total = sum(float(rows[4][name]) for name in losses) + 0.1 * float(rows[4]["alignment"])
+    assert float(rows[4]["total"]) == pytest.approx(total, rel=1e-5)
+    assert (straight / "losses.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_ctrl_c_leaves_what_resume_needs(command, straight, tmp_path):
+    with subprocess.Popen([DSANET, *command, "broken"], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "epoch 3/" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "go on with --resume" in rest
+    assert "Traceback" not in rest
+    stopped = json.loads((tmp_path / "broken" / "best" / "config.json").read_text())["training"]["steps"]
+    assert int(stopped.split()[0]) < 120
+    resumed = run(*command, "broken", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"resuming after step {stopped.split()[0]} of 120" in resumed.stderr
+    assert head(tmp_path / "broken") == head(straight)
+    assert (tmp_path / "broken" / "log.csv").read_text() == (straight / "log.csv").read_text()
+
+
+def test_a_training_stopped_before_any_validation_leaves_no_model(settings, tmp_path, monkeypatch, capsys):
+    @contextlib.contextmanager
+    def at_once():
+        yield lambda: True
+
+    monkeypatch.setattr(train_command, "_interruptible", at_once)
+    assert not run_training(settings()).finished
+    assert "stopped after step 1 of 3; go on with --resume" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "best").exists()
+    assert (tmp_path / "out" / "last" / "checkpoint.pt").exists()
+
+
+def test_a_killed_training_goes_on_from_its_last_epoch(command, straight, tmp_path):
+    with subprocess.Popen([DSANET, *command, "killed"], cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+        while not (tmp_path / "killed" / "last" / "checkpoint.pt").exists():
+            time.sleep(0.02)
+            assert process.poll() is None
+        process.kill()
+    resumed = run(*command, "killed", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert head(tmp_path / "killed") == head(straight)
+
+
+def test_weights_chosen_on_the_test_list(settings, features, tmp_path, capsys):
+    tested = {"test_list": features / "train.csv", "truth": TruthFiles(annotations=features / "gt.txt")}
+    run_training(settings(epochs=4, select_on_test=True, **tested))
+    printed = capsys.readouterr().err
+    assert "training on 32 feature files" in printed
+    assert "chosen on the test list, as the authors do" in printed
+    name, figure = load_model(str(tmp_path / "out" / "best")).config.training["selected by"].split(", ")
+    assert name == "AUC on the test list"
+    evaluated = run("eval", "--model", "out/best", "--list", features / "train.csv", "--gt", features / "gt.txt",
+                    cwd=tmp_path)  # fmt: skip
+    assert evaluated.returncode == 0, evaluated.stderr
+    metrics = json.loads((tmp_path / "dsanet-eval" / "metrics.json").read_text())
+    assert float(figure) == pytest.approx(metrics["score"]["auc"], abs=1e-4)
+    run_training(settings("other", **tested))
+    assert "held out of the training list" in capsys.readouterr().err
+
+
+def test_a_training_is_not_overwritten_by_accident(settings, tmp_path):
+    run_training(settings())
+    before = head(tmp_path / "out")
+    with pytest.raises(OutputError, match="out: holds a training; go on with --resume, or begin anew"):
+        run_training(settings(epochs=2))
+    assert head(tmp_path / "out") == before
+    run_training(settings(epochs=2, overwrite=True))
+    assert head(tmp_path / "out") != before
+
+
+def test_resume_wants_the_same_settings(settings):
+    run_training(settings())
+    with pytest.raises(UsageError, match=r"checkpoint.pt: belongs to .* other settings \(epochs, seed, training files"):
+        run_training(settings(epochs=2, seed=5, resume=True))
+
+
+def test_nothing_to_resume(settings):
+    with pytest.raises(UsageError, match="nothing to resume; drop --resume to begin"):
+        run_training(settings(resume=True))
+
+
+def test_a_damaged_checkpoint(settings, tmp_path):
+    (tmp_path / "out" / "last").mkdir(parents=True)
+    (tmp_path / "out" / "last" / "checkpoint.pt").write_bytes(b"PK broken")
+    with pytest.raises(ModelError, match=r"checkpoint.pt: damaged or cut off"):
+        run_training(settings(resume=True))
+
+
+def test_own_classes_and_prompts(settings, tmp_path):
+    (tmp_path / "classes.toml").write_text(CLASSES_TOML)
+    run_training(settings(classes=tmp_path / "classes.toml"))
+    config = load_model(str(tmp_path / "out" / "best")).config
+    assert [(c.name, len(c.prompts)) for c in config.classes] == [("calm", 1), ("trouble", 2)]
+
+
+def test_a_small_list_gets_small_batches_and_many_epochs(settings, monkeypatch, capsys):
+    monkeypatch.setattr(train_command, "OWN_STEPS", 50)
+    run_training(settings(epochs=None, batch_size=None))
+    assert "for 13 epochs of 4 steps" in capsys.readouterr().err
+
+
+def test_parts_can_be_left_out(settings, tmp_path):
+    run_training(settings("whole"))
+    run_training(settings(without=("sg_nm", "dcsa")))
+    assert head(tmp_path / "out") != head(tmp_path / "whole")
+    assert load_model(str(tmp_path / "out" / "best")).config.training["without"] == "sg_nm, dcsa"
+
+
+def test_missing_files_are_named(settings, features, tmp_path, capsys):
+    listing = tmp_path / "list.csv"
+    listing.write_text((features / "train.csv").read_text() + "/home/ann/gone__0.npy,fighting\n")
+    with pytest.raises(SourceError, match=r"1 of 33 feature files are missing: /home/ann/gone__0.npy"):
+        run_training(settings(train_list=listing))
+    outcome = run_training(settings(train_list=listing, skip_missing=True, quiet=True))
+    assert outcome == TrainOutcome(finished=True, missing=1)
+    assert capsys.readouterr().err == "missing, left out: /home/ann/gone__0.npy\n"
+    tested = {"test_list": listing, "truth": TruthFiles(annotations=features / "gt.txt"), "select_on_test": True}
+    assert run_training(settings("other", skip_missing=True, **tested)).missing == 1
+    assert "1 feature files are missing, going on with 32" in capsys.readouterr().err
+
+
+def test_lists_of_another_machine(settings, features, tmp_path):
+    listing = tmp_path / "list.csv"
+    listing.write_text((features / "train.csv").read_text().replace(str(features), "/home/ann/UCF"))
+    assert run_training(settings(train_list=listing, root=features)) == TrainOutcome(True, 0)
+
+
+def sidecar(folder, model, sha256):
+    extraction = Extraction(
+        encoder=ENCODER,
+        weights_sha256=sha256,
+        preprocessing=tiny_config().preprocessing,
+        sampled_frames=16,
+        crops=(0,),
+        storage="float32",
+        precision="fp32",
+        model=str(model),
+    )
+    write_extraction(folder, extraction)
+
+
+def test_the_encoder_is_the_one_that_made_the_features(settings, tiny_model, tmp_path):
+    folder = tmp_path / "features"
+    folder.mkdir()
+    listing = write_list(folder / "train.csv", write_toy_features(folder))
+    sidecar(folder, tiny_model, tower_sha256(tiny_clip().visual))
+    run_training(settings(train_list=listing, encoder=EncoderChoice()))
+    assert load_model(str(tmp_path / "out" / "best")).config.encoder == ENCODER
+    sidecar(folder, tiny_model, "0" * 64)
+    with pytest.raises(ModelError, match="features were extracted with other weights than these of tiny"):
+        run_training(settings("other", train_list=listing, encoder=EncoderChoice()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preset": "ucf-crime"}, "preset ucf-crime: takes features 512 wide, tiny gives 16"),
+        ({"preset": "ucf-crime", "classes": Path("x.toml")}, "--preset and --classes both"),
+        ({"test_list": Path("x.csv")}, "--test and --gt go together"),
+        ({"select_on_test": True}, "--select-on test needs --test and --gt"),
+    ],
+)
+def test_settings_that_contradict_each_other(settings, changes, message):
+    with pytest.raises(UsageError, match=message):
+        run_training(settings(**changes))
+
+
+def test_the_encoder_stays_as_it_was(straight, tiny_model):
+    one, other = (load_model(str(path)).image_tower().state_dict() for path in (tiny_model, straight / "best"))
+    assert all(torch.equal(one[name], other[name]) for name in one)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from media import write_video
+
+from dsanet_cli.video.demux import Demuxer
+from dsanet_cli.video.probe import Orientation, probe
+
+ONE = 1 << 16
+
+
+@pytest.mark.parametrize("m", [(1, 0, 0, 1), (-1, 0, 0, -1), (-1, 0, 0, 1), (1, 0, 0, -1)])
+@pytest.mark.parametrize("swap", [False, True])
+def test_every_orientation_is_undone(m, swap):
+    a, b, c, d = (m[1], m[0], m[3], m[2]) if swap else m
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)  # (rows, columns, channels)
+    places = {}  # displayed (row, column) of each stored pixel, by the definition of the matrix
+    for row in range(2):
+        for column in range(3):
+            places[b * column + d * row, a * column + c * row] = picture[row, column]
+    top, left = min(row for row, _ in places), min(column for _, column in places)
+    upright = Orientation.from_matrix(np.array([a, b, 0, c, d, 0, 0, 0, 1]) * ONE).upright(picture)
+    assert upright.shape == ((3, 2, 3) if swap else (2, 3, 3))
+    for (row, column), pixel in places.items():
+        assert (upright[row - top, column - left] == pixel).all()
+
+
+def test_a_rate_that_only_names_the_clock_is_replaced(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "clip.mp4", 50)
+    original = Demuxer.__init__
+
+    def claim(self, name):
+        original(self, name)
+        self.rate = Fraction(1000)
+
+    monkeypatch.setattr(Demuxer, "__init__", claim)
+    info = probe(path)
+    assert info.fps == 25
+
+
+def test_hidden_and_cut_off_frames_are_not_counted(tmp_path):
+    path = write_video(tmp_path / "clip.mp4", 200, container_options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    info = probe(path)
+    assert 50 < info.frames < 150
+    assert info.holes == ((pytest.approx(info.frames / 25, abs=1e-3), 8.0),)
+    assert (info.duration, info.fps) == (8.0, 25)
+
+
+def test_a_rate_that_a_damaged_time_stamp_makes_tiny_is_still_a_rate(tmp_path):
+    path = write_video(tmp_path / "clip.mkv", 3, times=[0.0, 0.04, 40000.0])
+    assert 0 < probe(path).fps < 1 / 1000
