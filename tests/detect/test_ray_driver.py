@@ -32,7 +32,7 @@ VIDEOS = 6
         ([(0, 0)], "auto", None, []),
     ],
 )
-def test_a_worker_for_each_gpu_or_group_of_cores(machines, device, jobs, expected):
+def test_an_actor_for_each_gpu_or_group_of_cores(machines, device, jobs, expected):
     assert shares(machines, device, jobs) == expected
 
 
@@ -89,17 +89,17 @@ def worker_processes():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-def test_a_worker_that_is_killed_loses_nothing(cluster, videos, tiny_model, tmp_path):
+def test_an_actor_that_is_killed_loses_nothing(cluster, videos, tiny_model, tmp_path):
     (tmp_path / "in").symlink_to(videos)
     (tmp_path / "in" / "broken.mp4").write_bytes(b"not a video")
     command = ("detect", "in", "--model", tiny_model, "-f", "json", "-f", "csv")
     process = start(*command, "--engine", "ray", "-j", 1, "-o", "ray", cwd=tmp_path, env={**os.environ, **cluster})
-    wait_for(process, "engine ray: 2 workers")
+    wait_for(process, "engine ray: 2 actors")
     wait_for(process, f"/{VIDEOS + 1} ")
     os.kill(worker_processes()[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 3, errors
-    assert "a worker was lost (it ended); others do what it had: in/slow-" in errors
+    assert "an actor was lost (it ended); others do what it had: in/slow-" in errors
     rows = {Path(row["path"]).stem: row["status"] for row in read_csv(tmp_path / "ray" / "summary.csv")}
     assert rows == {"broken": "failed"} | {f"slow-{number}": "ok" for number in range(VIDEOS)}
     assert run(*command, "-o", "local", cwd=tmp_path).returncode == 3
@@ -122,7 +122,7 @@ def test_results_go_to_a_url_and_are_kept(cluster, videos, tiny_model, tmp_path)
     assert path.stat().st_mtime_ns == written, "a run without the cluster keeps the result, too"
 
 
-def test_a_model_that_no_worker_can_load_ends_the_run(cluster, videos, tmp_path):
+def test_a_model_that_no_actor_can_load_ends_the_run(cluster, videos, tmp_path):
     result = run("detect", videos, "--model", "none", "--engine", "ray", cwd=tmp_path, **cluster)
     assert result.returncode == 1
     assert re.search(r"^error: model none: neither a model directory nor", result.stderr, re.MULTILINE)
@@ -147,8 +147,8 @@ def test_where_there_is_no_ray(videos, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("-o", "-", "-f", "json"), "the workers write files; name a folder with --output"),
-        (("--device", "cuda:1"), "a worker has one GPU of its own; use --device cuda, not cuda:1"),
+        (("-o", "-", "-f", "json"), "the actors write files; name a folder with --output"),
+        (("--device", "cuda:1"), "an actor has one GPU of its own; use --device cuda, not cuda:1"),
     ],
 )
 def test_what_does_not_go_with_a_cluster(videos, tmp_path, arguments, reason):
