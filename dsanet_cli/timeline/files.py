@@ -41,6 +41,8 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
         "codec": facts.codec,
         "bytes": facts.bytes,
     }
+    video |= {key: value for key in ("mtime", "real_path") if (value := getattr(facts, key)) is not None}
+    model = {key: value for key, value in dataclasses.asdict(timeline.model).items() if value is not None}
     coverage = {
         "analysed": _six(timeline.coverage.analysed),
         "holes": _spans(timeline.coverage.holes),
@@ -48,8 +50,10 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
     }
     sampling = dataclasses.asdict(timeline.sampling) | {"event_rule": dataclasses.asdict(timeline.rule)}
     stream.write(f'{{\n  "schema": {TIMELINE_SCHEMA},\n')
+    if timeline.program is not None:
+        stream.write(f'  "program": {_dump(timeline.program)},\n')
     stream.write(f'  "video": {_dump(video)},\n')
-    stream.write(f'  "model": {_dump(dataclasses.asdict(timeline.model))},\n')
+    stream.write(f'  "model": {_dump(model)},\n')
     stream.write(f'  "sampling": {_dump(sampling)},\n')
     stream.write(f'  "coverage": {_dump(coverage)},\n')
     _write_array(stream, "snippets", _snippet_lines(timeline))
@@ -108,6 +112,7 @@ def _parse(data: Any) -> Timeline:
     schema = data["schema"]
     if schema != TIMELINE_SCHEMA:
         raise ValueError(f"schema {schema!r}, this version reads {TIMELINE_SCHEMA}")
+    program = data.pop("program", None)
     _expect(data, set(_KEYS), "result")
     fps = data["video"].pop("fps")
     video = dataclasses.replace(
@@ -134,6 +139,7 @@ def _parse(data: Any) -> Timeline:
         rule=rule,
         events=tuple(_parse_event(event, names) for event in data["events"]),
         verdict=from_json(Verdict, data["verdict"], "verdict"),
+        program=program,
     )
     labels = {snippet["label"] for snippet in snippets} | {timeline.verdict.label}
     if strange := (labels | {event.label for event in timeline.events}) - set(names):

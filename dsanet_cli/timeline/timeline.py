@@ -30,6 +30,10 @@ class VideoFacts:
     codec: str | None = None
     bytes: int | None = None
     """Size of the file when it was opened."""
+    mtime: float | None = None
+    """When the file was written, seconds since the epoch, as it said before the analysis."""
+    real_path: str | None = None
+    """Absolute and without links, where ``path`` is as it was given."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class ModelFacts:
 
     name: str
     sha256: str
+    encoder_sha256: str | None = None
+    """Of the file of encoder weights, where one was given beside the model."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,8 @@ class Timeline:
     events: tuple[Event, ...]
     """In order of time; they do not overlap."""
     verdict: Verdict
+    program: str | None = None
+    """Name and version of what wrote it."""
 
     def __post_init__(self) -> None:
         n, c = len(self.starts), len(self.class_names)

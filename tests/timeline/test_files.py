@@ -188,6 +188,19 @@ def test_reading_gives_back_what_was_written(tmp_path):
     assert dumps(read) == dumps(timeline)
 
 
+def test_what_a_result_was_made_of_is_kept_where_it_is_known(tmp_path):
+    timeline = make(
+        video=VideoFacts("a.mp4", 1, 1.0, mtime=1764060833.1234567, real_path="/in/a.mp4"),
+        model=ModelFacts("scenes", "ab" * 32, "cd" * 32),
+    )
+    read = read_timeline(saved(tmp_path, dataclasses.replace(timeline, program="dsanet 9.9")))
+    assert (read.video, read.model, read.program) == (timeline.video, timeline.model, "dsanet 9.9")
+    plain = loads(dumps(make()))
+    assert "program" not in plain
+    assert not {"mtime", "real_path"} & plain["video"].keys()
+    assert list(plain["model"]) == ["name", "sha256"]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
 def test_a_cut_off_result_is_refused(tmp_path, share):
     path = saved(tmp_path, make())
