@@ -93,6 +93,15 @@ class EventRule:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a model's weights were fetched from."""
+
+    url: str
+    sha256: str
+    """Of the file as it was there (hex)."""
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """All of ``config.json``."""
 
@@ -109,6 +118,9 @@ class ModelConfig:
     snippet_frames: int = FRAMES_PER_SNIPPET
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    demonstration: bool = False
+    """Whether it only shows how the program works, and is no model for real footage."""
+    origin: Origin | None = None
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 (hex) of each weight file in the model directory."""
     schema: int = CONFIG_SCHEMA

@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.names import printable
@@ -33,6 +41,38 @@ def progress_bar(quiet: bool) -> Progress:
         transient=True,
         disable=quiet or not sys.stderr.isatty(),
     )
+
+
+class DownloadBar:
+    """Bytes that have arrived of a file; nothing where nobody watches."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=quiet or not sys.stderr.isatty(),
+        )
+
+    def __enter__(self) -> DownloadBar:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def follow(self, name: str) -> Callable[[int, int | None], None]:
+        """A bar for one more file; what comes back is called with the bytes there, and in all if that is known."""
+        task = self._bars.add_task(name, total=None)
+
+        def update(done: int, total: int | None) -> None:
+            self._bars.update(task, completed=done, total=total)
+
+        return update
 
 
 def print_error(error: DsanetError, console: Console | None = None) -> None:

@@ -77,4 +77,5 @@ def save_tiny_model(directory: Path, **changes) -> ModelConfig:
         text_features=text_features,
         image_tower=clip.visual.state_dict(),
         text_tower={name: tensor for name, tensor in state.items() if not name.startswith("visual.")},
+        text_adapter=model.text_adapter.state_dict(),
     )

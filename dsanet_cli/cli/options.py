@@ -35,6 +35,7 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Frames encoded at on
 EncoderWeights = Annotated[Path | None, typer.Option(help="CLIP checkpoint, where open_clip cannot download it.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of the feature files, where lists have other machines' paths.")]
 SkipMissing = Annotated[bool, typer.Option("--skip-missing", help="Go on without missing files.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also time spent per video.")]
 
 

@@ -34,6 +34,11 @@ PUBLISHED_PREPROCESSING = Preprocessing(resize=(256, 340), crop=(224, 224), mean
 """Of the published feature sets (protocol: features)."""
 OPEN_CLIP_IMAGE_SIZE = 224
 """Input size of architectures whose configuration names none."""
+VISUAL = "visual."
+"""Prefix of the image tower in open_clip's state dict."""
+INSIDE = "clipmodel."
+"""Prefix of CLIP in a checkpoint of DSANet's authors."""
+TORCH_SUFFIXES = (".pth", ".pt")
 CONNECT_SECONDS = 5.0
 CHECKPOINT_ERRORS = (
     RuntimeError,
@@ -109,6 +114,18 @@ def load_image_tower(encoder: EncoderConfig, state: dict[str, torch.Tensor], whe
     return tower
 
 
+def split_towers(clip: open_clip.CLIP) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """State dicts of the image tower, and of all else, in half precision where that loses nothing."""
+    state = {name: _compact(tensor) for name, tensor in clip.state_dict().items()}
+    image = {name.removeprefix(VISUAL): tensor for name, tensor in state.items() if name.startswith(VISUAL)}
+    return image, {name: tensor for name, tensor in state.items() if not name.startswith(VISUAL)}
+
+
+def _compact(tensor: torch.Tensor) -> torch.Tensor:
+    half = tensor.half()
+    return half if (half.float() == tensor).all() else tensor
+
+
 def load_exactly(module: nn.Module, state: dict[str, torch.Tensor], where: Path) -> None:
     """Give ``module`` the tensors of ``state`` as float32; every entry must be there and fit.
 
@@ -145,7 +162,10 @@ def load_pretrained(encoder: EncoderConfig, weights: Path | None = None) -> open
     clip = build_clip(encoder)
     path = weights or _pretrained_file(encoder)
     with _readable(path, encoder):
-        load_checkpoint(clip, str(path), strict=True, weights_only=True)
+        if towers := _published_towers(path):
+            clip.load_state_dict(towers)
+        else:
+            load_checkpoint(clip, str(path), strict=True, weights_only=True)
     return clip.requires_grad_(False).eval()
 
 
@@ -170,13 +190,20 @@ def load_pretrained_tower(encoder: EncoderConfig, weights: Path | None = None) -
         dataclasses.replace(encoder, custom={**image_only, "vision_cfg": vision, "text_cfg": SMALLEST_TEXT_TOWER})
     )
     with _readable(path, encoder):
-        state = convert_state_dict(clip, load_state_dict(str(path), weights_only=True))
-        prefix = "visual."
+        state = _published_towers(path) or convert_state_dict(clip, load_state_dict(str(path), weights_only=True))
         clip.visual.load_state_dict(
-            {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+            {name.removeprefix(VISUAL): tensor for name, tensor in state.items() if name.startswith(VISUAL)}
         )
     tower: nn.Module = clip.visual
     return tower.requires_grad_(False).eval()
+
+
+def _published_towers(path: Path) -> dict[str, torch.Tensor]:
+    """Both towers out of a checkpoint of DSANet's authors, which holds CLIP beside the head; empty for other files."""
+    if path.suffix not in TORCH_SUFFIXES:
+        return {}
+    state = load_state_dict(str(path), weights_only=True)
+    return {name.removeprefix(INSIDE): tensor.float() for name, tensor in state.items() if name.startswith(INSIDE)}
 
 
 @contextlib.contextmanager

@@ -4,7 +4,8 @@ A model directory holds ``config.json`` and safetensors files, whose SHA-256 sta
 
 - ``head.safetensors``: the head for inference and its class text features (``text_features``);
 - ``image_encoder.safetensors``: the CLIP image tower, unless open_clip brings it by name;
-- ``text_encoder.safetensors``: the CLIP text tower, where the encoder is to be trained on.
+- ``text_encoder.safetensors``: the CLIP text tower, where the encoder is to be trained on;
+- ``text_adapter.safetensors``: the text adapter, so that class features can be computed for other words.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ from dsanet_cli.encoder.clip import build_clip, load_exactly, load_image_tower, 
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.head.dsanet import DSANetHead
+from dsanet_cli.head.text_adapter import TextAdapter
 from dsanet_cli.records import from_json, to_json
 
 CONFIG_FILE = "config.json"
 HEAD_FILE = "head.safetensors"
 IMAGE_FILE = "image_encoder.safetensors"
 TEXT_FILE = "text_encoder.safetensors"
+ADAPTER_FILE = "text_adapter.safetensors"
 BUILT_IN_MODEL = "scenes"
 TEXT_FEATURES = "text_features"
 
@@ -137,14 +140,14 @@ def read_config(directory: Path) -> ModelConfig:
 
 
 def load_model(name: str) -> Model:
-    """Load the head of a model by name or path; every file it lists is checked against its hash.
+    """Load the head of a model by name or path; the files it needs to detect are checked against their hashes.
 
     Raises:
         ModelError: the model is missing, damaged or inconsistent; names the file.
     """
     directory = find_model(name)
     config = read_config(directory)
-    for file_name in config.files:
+    for file_name in config.files.keys() - {TEXT_FILE, ADAPTER_FILE}:  # which few need
         _check_hash(directory / file_name, config)
     path = directory / HEAD_FILE
     state = _read_tensors(path, config)
@@ -168,12 +171,28 @@ def load_clip(directory: Path, config: ModelConfig) -> open_clip.CLIP:
     path = directory / TEXT_FILE
     if TEXT_FILE not in config.files:
         raise ModelError(f"{directory}: holds no text encoder, so its encoder cannot be trained on")
+    _check_hash(path, config)
     image_path = directory / IMAGE_FILE
     state = _read_tensors(path, config)
     state |= {f"visual.{name}": tensor for name, tensor in _read_tensors(image_path, config).items()}
     clip = build_clip(config.encoder)
     load_exactly(clip, state, path)
     return clip
+
+
+def load_text_adapter(directory: Path, config: ModelConfig) -> TextAdapter:
+    """The text adapter of a model, to compute class features for other words.
+
+    Raises:
+        ModelError: the directory holds none, or it does not fit.
+    """
+    path = directory / ADAPTER_FILE
+    if ADAPTER_FILE not in config.files:
+        raise ModelError(f"{directory}: holds no text adapter, so its classes are fixed; import or train it again")
+    _check_hash(path, config)
+    adapter = TextAdapter(config.head)
+    load_exactly(adapter, _read_tensors(path, config), path)
+    return adapter.eval()
 
 
 def check_free(directory: Path, overwrite: bool) -> None:
@@ -193,6 +212,7 @@ def save_model(
     text_features: Tensor,
     image_tower: TensorDict | None = None,
     text_tower: TensorDict | None = None,
+    text_adapter: TensorDict | None = None,
     overwrite: bool = False,
 ) -> ModelConfig:
     """Write a model directory: whole or not at all.
@@ -204,6 +224,7 @@ def save_model(
         text_features: (C, D) class text features.
         image_tower: State dict of the CLIP image tower, unless open_clip brings it.
         text_tower: The rest of the CLIP state dict.
+        text_adapter: State dict of ``TextAdapter``.
         overwrite: Replace a directory that exists.
 
     Returns:
@@ -218,6 +239,8 @@ def save_model(
         files[IMAGE_FILE] = image_tower
     if text_tower is not None:
         files[TEXT_FILE] = text_tower
+    if text_adapter is not None:
+        files[ADAPTER_FILE] = text_adapter
     draft = directory.parent / f".{directory.name}.{os.getpid()}.partial"
     try:
         draft.mkdir(parents=True)

@@ -6,18 +6,19 @@ open_clip shares. Every name and every shape is checked, so that nothing loads s
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
-from dsanet_cli.config import EncoderConfig, EventRule, HeadConfig, ModelConfig
-from dsanet_cli.encoder.clip import PUBLISHED_PREPROCESSING, build_clip, load_exactly
+from dsanet_cli.config import EncoderConfig, EventRule, HeadConfig, ModelConfig, Origin
+from dsanet_cli.encoder.clip import INSIDE, PUBLISHED_PREPROCESSING, build_clip, load_exactly, split_towers
 from dsanet_cli.errors import ModelError
 from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.head.text_adapter import tokenise
@@ -27,7 +28,6 @@ from dsanet_cli.models.presets import PRESETS, PUBLISHED_ENCODER, PUBLISHED_SAMP
 PUBLISHED_CLIP = PUBLISHED_ENCODER.architecture
 """open_clip's name of the CLIP inside a published checkpoint."""
 
-_CLIP = "clipmodel."
 _CLIP_AGAIN = "clip_adapter.clipmodel."
 """The same tensors of CLIP a second time."""
 _UNUSED = "disAdj.sigma"
@@ -83,16 +83,12 @@ def split_published(
     """
     if not isinstance(state_dict, Mapping):
         raise ModelError(f"holds a {type(state_dict).__name__}, not a state dict")
-    model_shapes = parameter_shapes(config)
-    clip = build_clip(EncoderConfig(architecture, config.width), device="meta")
-    clip_shapes = {name: entry.shape for name, entry in clip.state_dict().items()}
-    expected = {published_name(name): shape for name, shape in model_shapes.items()}
-    expected |= {_CLIP + name: shape for name, shape in clip_shapes.items()}
-    if faults := _faults(state_dict, expected):
-        raise ModelError(f"not a published checkpoint of this preset: entries {'; '.join(faults)}")
+    model_shapes, clip_shapes = parameter_shapes(config), _clip_shapes(architecture)
+    if faults := _faults(state_dict, _expected(model_shapes, clip_shapes)):
+        raise ModelError(f"not a published checkpoint of this preset: entries {'; '.join(map(str, faults))}")
     return (
         {name: state_dict[published_name(name)].float() for name in model_shapes},
-        {name: state_dict[_CLIP + name].float() for name in clip_shapes},
+        {name: state_dict[INSIDE + name].float() for name in clip_shapes},
     )
 
 
@@ -103,7 +99,30 @@ def parameter_shapes(config: HeadConfig) -> dict[str, torch.Size]:
     return {name: entry.shape for name, entry in model.state_dict().items()}
 
 
-def _faults(state_dict: Mapping[str, Any], expected: Mapping[str, torch.Size]) -> list[str]:
+def _clip_shapes(architecture: str) -> dict[str, torch.Size]:
+    clip = build_clip(EncoderConfig(architecture, width=0), device="meta")
+    return {name: entry.shape for name, entry in clip.state_dict().items()}
+
+
+def _expected(model_shapes: Mapping[str, torch.Size], clip_shapes: Mapping[str, torch.Size]) -> dict[str, torch.Size]:
+    """Shapes of all entries of a published state dict, by their names there."""
+    expected = {published_name(name): shape for name, shape in model_shapes.items()}
+    return expected | {INSIDE + name: shape for name, shape in clip_shapes.items()}
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """Entries that have the same thing wrong with them."""
+
+    what: str
+    names: list[str]
+
+    def __str__(self) -> str:
+        more = ", …" * (len(self.names) > _NAMES_SHOWN)
+        return f"{self.what} ({len(self.names)}): {', '.join(self.names[:_NAMES_SHOWN])}{more}"
+
+
+def _faults(state_dict: Mapping[str, Any], expected: Mapping[str, torch.Size]) -> list[_Fault]:
     missing = [name for name in expected if name not in state_dict]
     unknown = [str(name) for name in state_dict if name not in expected and not _ignored(str(name))]
     misshaped = [
@@ -112,11 +131,7 @@ def _faults(state_dict: Mapping[str, Any], expected: Mapping[str, torch.Size]) -
         if name in state_dict and _shape(state_dict[name]) != tuple(shape)
     ]
     groups = (("missing", missing), ("unknown", unknown), ("of another shape", misshaped))
-    return [
-        f"{what} ({len(names)}): {', '.join(names[:_NAMES_SHOWN])}{', …' * (len(names) > _NAMES_SHOWN)}"
-        for what, names in groups
-        if names
-    ]
+    return [_Fault(what, names) for what, names in groups if names]
 
 
 def _ignored(name: str) -> bool:
@@ -127,20 +142,49 @@ def _shape(entry: Any) -> tuple[int, ...] | str:
     return tuple(entry.shape) if isinstance(entry, Tensor) else f"a {type(entry).__name__}"
 
 
-def import_checkpoint(checkpoint: Path, preset_name: str, output: Path | None, overwrite: bool) -> None:
-    """Write a model directory from a published state dict: encoder, head and class text features.
+@dataclass(frozen=True)
+class Imported:
+    """A published checkpoint that became a model directory."""
+
+    directory: Path
+    preset: str
+    """The data set that it was trained on."""
+    name: str
+    """What ``--model`` takes: the model's name, or its path where it lies elsewhere than models by name."""
+
+
+def import_checkpoint(
+    checkpoint: Path,
+    output: Path | None = None,
+    preset_name: str | None = None,
+    overwrite: bool = False,
+    origin: Origin | None = None,
+) -> Imported:
+    """Write a model directory from a published state dict: both towers of CLIP, head, text adapter, class features.
+
+    Args:
+        checkpoint: A state dict as the authors publish them.
+        output: Directory to write; None takes the data set's name among the user's models.
+        preset_name: The data set it is said to be from; None leaves that to the shapes.
+        overwrite: Replace a directory that exists.
+        origin: Where it was fetched from.
 
     Raises:
-        ModelError: not such a checkpoint; nothing in it is executed.
+        ModelError: not such a checkpoint, or another data set's; nothing in it is executed.
         OutputError: the directory exists or cannot be written.
     """
-    directory = output or user_models_folder() / preset_name
-    check_free(directory, overwrite)
-    preset = PRESETS[preset_name]
+    if output is not None:
+        check_free(output, overwrite)
     try:
-        model_state, clip_state = split_published(_read_checkpoint(checkpoint), preset.head)
+        state_dict = _read_checkpoint(checkpoint)
+        preset = recognise(state_dict)
+        if preset_name not in (None, preset.name):
+            raise ModelError(f"is a checkpoint for {preset.name}, not for {preset_name}; use --preset {preset.name}")
+        model_state, clip_state = split_published(state_dict, preset.head)
     except ModelError as error:
         raise ModelError(f"{checkpoint}: {error}") from error
+    directory = output or user_models_folder() / preset.name
+    check_free(directory, overwrite)
     encoder = EncoderConfig(architecture=PUBLISHED_CLIP, width=preset.head.width)
     clip = build_clip(encoder)
     load_exactly(clip, clip_state, checkpoint)
@@ -148,25 +192,44 @@ def import_checkpoint(checkpoint: Path, preset_name: str, output: Path | None, o
     load_exactly(model, model_state, checkpoint)
     with torch.inference_mode():
         text_features = model.text_features(clip, tokenise(preset.classes))
-    config = save_model(
+    image_tower, text_tower = split_towers(clip)
+    save_model(
         directory,
-        published_config(directory.name, preset_name, preset, encoder),
+        dataclasses.replace(published_config(directory.name, preset, encoder), origin=origin),
         head=model.head.state_dict(),
         text_features=text_features,
-        image_tower=clip.visual.state_dict(),
+        image_tower=image_tower,
+        text_tower=text_tower,
+        text_adapter=model.text_adapter.state_dict(),
         overwrite=overwrite,
     )
-    name = str(output) if output else config.name
-    Console(highlight=False, markup=False, soft_wrap=True).print(
-        f"{directory}: imported {checkpoint.name}; use it with --model {name}"
-    )
+    return Imported(directory, preset.name, directory.name if output is None else str(output))
 
 
-def published_config(name: str, preset_name: str, preset: Preset, encoder: EncoderConfig) -> ModelConfig:
+def recognise(state_dict: Any) -> Preset:
+    """The preset that a published state dict was trained with, by the names and shapes of its entries.
+
+    Raises:
+        ModelError: it fits none of them; says how it differs from the one that it comes closest to.
+    """
+    if not isinstance(state_dict, Mapping):
+        raise ModelError(f"holds a {type(state_dict).__name__}, not a state dict")
+    clip_shapes = _clip_shapes(PUBLISHED_CLIP)
+    faults = {
+        name: _faults(state_dict, _expected(parameter_shapes(preset.head), clip_shapes))
+        for name, preset in PRESETS.items()
+    }
+    closest = min(faults, key=lambda name: sum(len(found.names) for found in faults[name]))
+    if faults[closest]:
+        raise ModelError(f"not a published checkpoint: entries {'; '.join(map(str, faults[closest]))}")
+    return PRESETS[closest]
+
+
+def published_config(name: str, preset: Preset, encoder: EncoderConfig) -> ModelConfig:
     """What the authors' checkpoint of a data set says of itself."""
     return ModelConfig(
         name=name,
-        description=f"DSANet as published for {preset_name} (AAAI 2026, arXiv 2511.10334)",
+        description=f"DSANet as published for {preset.name} (AAAI 2026, arXiv 2511.10334)",
         classes=preset.classes,
         encoder=encoder,
         preprocessing=PUBLISHED_PREPROCESSING,
@@ -174,7 +237,7 @@ def published_config(name: str, preset_name: str, preset: Preset, encoder: Encod
         temperature=preset.temperature,
         events=EventRule(),
         sampled_frames=PUBLISHED_SAMPLED_FRAMES,
-        training={"data": preset_name, "by": "the authors"},
+        training={"data": preset.name, "by": "the authors"},
     )
 
 

@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import open_clip
-from torch import Tensor
 
 from dsanet_cli.config import EncoderConfig, Preprocessing
-from dsanet_cli.encoder.clip import load_pretrained
+from dsanet_cli.encoder.clip import load_pretrained, split_towers
 from dsanet_cli.errors import ModelError
 from dsanet_cli.features.sidecar import Extraction, read_extraction, tower_sha256
 from dsanet_cli.models.directory import TensorDict, load_clip
 from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.models.presets import PUBLISHED_SAMPLED_FRAMES
-
-VISUAL = "visual."
-"""Prefix of the image tower in open_clip's state dict."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +30,7 @@ class TrainingEncoder:
         """Image and text tower for a model directory; none where open_clip brings them by tag."""
         if self.config.pretrained is not None:
             return None, None
-        state = {name: _compact(tensor) for name, tensor in self.clip.state_dict().items()}
-        image = {name.removeprefix(VISUAL): tensor for name, tensor in state.items() if name.startswith(VISUAL)}
-        text = {name: tensor for name, tensor in state.items() if not name.startswith(VISUAL)}
-        return image, text
+        return split_towers(self.clip)
 
 
 def training_encoder(choice: EncoderChoice, features: Path) -> TrainingEncoder:
@@ -79,9 +72,3 @@ def _choice_of(made: Extraction, weights: Path | None) -> EncoderChoice:
     if made.model is not None:
         return EncoderChoice(model=made.model, weights=file)
     return EncoderChoice(architecture=made.encoder.architecture, tag=made.encoder.pretrained, weights=file)
-
-
-def _compact(tensor: Tensor) -> Tensor:
-    """The tensor in half precision where that loses nothing, as with weights published in it."""
-    half = tensor.half()
-    return half if (half.float() == tensor).all() else tensor

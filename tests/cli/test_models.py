@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import csv
+import functools
+import http.server
 import io
 import json
+import os
 import pickle
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +18,12 @@ import pytest
 import torch
 from filling import filled_state_dict
 
+from dsanet_cli.encoder.clip import load_pretrained, load_pretrained_tower
 from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.head.inference import score_snippets
-from dsanet_cli.models.directory import load_model
+from dsanet_cli.head.text_adapter import tokenise
+from dsanet_cli.models.directory import load_clip, load_model, load_text_adapter, read_config
+from dsanet_cli.models.presets import PUBLISHED_ENCODER
 from dsanet_cli.models.published import import_checkpoint
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -32,20 +39,34 @@ def published_state(preset_name: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module", params=["ucf-crime", "xd-violence"])
-def imported(request, tmp_path_factory):
-    """Preset name and model directory, written by the installed command."""
+def checkpoint(request, tmp_path_factory):
+    """Preset name and a full-size published file."""
     folder = tmp_path_factory.mktemp(request.param)
     torch.save(published_state(request.param), folder / "model.pth")
-    result = dsanet("models", "import", folder / "model.pth", "--preset", request.param, "-o", folder / "model")
-    assert result.returncode == 0, result.stderr
-    (folder / "model.pth").unlink()
-    yield request.param, folder / "model"
+    yield request.param, folder / "model.pth"
     shutil.rmtree(folder)
 
 
-def dsanet(*arguments):
+@pytest.fixture(scope="module")
+def imported(checkpoint, tmp_path_factory):
+    """Preset name and model directory, fetched and written by the installed command."""
+    preset_name, file = checkpoint
+    folder = tmp_path_factory.mktemp("imported")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=file.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/{file.name}"
+        result = dsanet("models", "pull", url, "-o", folder / "model", XDG_CACHE_HOME=str(folder / "cache"))
+        server.shutdown()
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith(f"or always: dsanet models use {folder / 'model'}\n")
+    yield preset_name, folder / "model"
+    shutil.rmtree(folder)
+
+
+def dsanet(*arguments, **environment):
     command = [Path(sys.executable).with_name("dsanet"), *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+    return subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **environment})
 
 
 def test_detect_on_a_feature_file_prints_the_reference_scores(imported, tmp_path):
@@ -90,6 +111,34 @@ def test_it_takes_the_published_frames(imported):
     assert config.encoder.pretrained is None
 
 
+def test_the_shapes_say_which_data_set_it_is_from(checkpoint, tmp_path):
+    preset_name, file = checkpoint
+    other = "xd-violence" if preset_name == "ucf-crime" else "ucf-crime"
+    result = dsanet("models", "import", file, "--preset", other, "-o", tmp_path / "model")
+    assert result.returncode == 1
+    assert f"is a checkpoint for {preset_name}, not for {other}" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_text_tower_and_the_adapter_go_along(imported, checkpoint):
+    """They give the class features anew, as the whole checkpoint does."""
+    directory = imported[1]
+    config = read_config(directory)
+    clip, adapter = load_clip(directory, config), load_text_adapter(directory, config)
+    with torch.inference_mode():
+        features = adapter(clip, tokenise(config.classes))
+    np.testing.assert_allclose(features, load_model(str(directory)).text_features, atol=1e-6)
+
+
+def test_both_towers_can_be_taken_from_the_published_file(checkpoint, imported):
+    file, directory = checkpoint[1], imported[1]
+    clip = load_pretrained(PUBLISHED_ENCODER, file)
+    own = load_clip(directory, read_config(directory))
+    assert all(torch.equal(tensor, own.state_dict()[name]) for name, tensor in clip.state_dict().items())
+    tower = load_pretrained_tower(PUBLISHED_ENCODER, file)
+    assert torch.equal(tower.proj, own.visual.proj)
+
+
 class Hostile:
     def __reduce__(self):
         return (Path.touch, (Path("executed"),))
@@ -126,7 +175,7 @@ def test_a_file_that_is_no_checkpoint_executes_and_writes_nothing(tmp_path, monk
     path = tmp_path / "model.pth"
     write(path)
     with pytest.raises(ModelError, match=rf"model\.pth: .*({message})") as caught:
-        import_checkpoint(path, "ucf-crime", tmp_path / "model", overwrite=False)
+        import_checkpoint(path, tmp_path / "model", "ucf-crime")
     assert "\n" not in str(caught.value)
     assert {p.name for p in tmp_path.iterdir()} <= {"model.pth"}
 
@@ -134,4 +183,4 @@ def test_a_file_that_is_no_checkpoint_executes_and_writes_nothing(tmp_path, monk
 def test_import_never_replaces_unasked(tmp_path):
     (tmp_path / "model").mkdir()
     with pytest.raises(OutputError, match="exists already"):
-        import_checkpoint(tmp_path / "model.pth", "ucf-crime", tmp_path / "model", overwrite=False)
+        import_checkpoint(tmp_path / "model.pth", tmp_path / "model", "ucf-crime")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from tiny import CLASSES, WIDTH, save_tiny_model, tiny_clip, tiny_config
 
 from dsanet_cli.config import ModelConfig
 from dsanet_cli.errors import ModelError, OutputError
-from dsanet_cli.models.directory import find_model, list_models, load_clip, load_model, read_config
+from dsanet_cli.models.directory import find_model, list_models, load_clip, load_model, load_text_adapter, read_config
 from dsanet_cli.records import from_json, to_json
 
 
@@ -131,3 +132,24 @@ def test_a_folder_that_is_no_model(tmp_path):
 def test_encoder_weights_where_the_model_brings_its_own(directory, tmp_path):
     with pytest.raises(ModelError, match="drop --encoder-weights"):
         load_model(str(directory)).frame_encoder(torch.device("cpu"), torch.float32, tmp_path / "clip.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "load"), [("text_encoder.safetensors", load_clip), ("text_adapter.safetensors", load_text_adapter)]
+)
+def test_what_few_need_is_checked_when_it_is_read(directory, name, load):
+    config = read_config(directory)
+    load(directory, config)
+    data = bytearray((directory / name).read_bytes())
+    data[-1] ^= 1
+    (directory / name).write_bytes(data)
+    load_model(str(directory))
+    with pytest.raises(ModelError, match=f"{name}: damaged"):
+        load(directory, config)
+
+
+def test_a_model_without_its_text_adapter_says_so(directory):
+    config = read_config(directory)
+    files = {name: value for name, value in config.files.items() if name != "text_adapter.safetensors"}
+    with pytest.raises(ModelError, match="holds no text adapter"):
+        load_text_adapter(directory, dataclasses.replace(config, files=files))

@@ -1,0 +1,65 @@
+"""Which model is taken where none is named: the one that ``dsanet models use`` set, else the built-in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsanet_cli.errors import ModelError
+from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.models.directory import BUILT_IN_MODEL, find_model, user_models_folder
+
+DEFAULT_FILE = "default.txt"
+"""In the user's models folder: the name or path of the model."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model to take, and why."""
+
+    name: str
+    """Name or directory."""
+    reason: str
+    """In brackets behind its name on the console."""
+
+
+def choose_model(named: str | None) -> Choice:
+    """The model to take, where the command line names ``named`` or nothing.
+
+    Raises:
+        ModelError: the one that was set is gone.
+    """
+    if named is not None:
+        return Choice(named, "--model")
+    name = _read_default()
+    if name is None:
+        return Choice(BUILT_IN_MODEL, "built in")
+    try:
+        find_model(name)
+    except ModelError as error:
+        raise ModelError(f"{error}; it was set with dsanet models use, which sets another one, too") from error
+    return Choice(name, "set by dsanet models use")
+
+
+def use_model(name: str) -> str:
+    """Take the model ``name`` from now on where none is named; as a path, it is kept absolute.
+
+    Returns:
+        What was set.
+
+    Raises:
+        ModelError: there is no such model.
+        OutputError: the user's models folder cannot be written.
+    """
+    directory = find_model(name)
+    chosen = str(directory.resolve()) if directory == Path(name) else name
+    with atomic_write(user_models_folder() / DEFAULT_FILE) as stream:
+        stream.write(chosen + "\n")
+    return chosen
+
+
+def _read_default() -> str | None:
+    try:
+        return (user_models_folder() / DEFAULT_FILE).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
