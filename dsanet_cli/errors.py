@@ -8,6 +8,7 @@
     ├── VideoError        a video that cannot be opened or decoded
     ├── FeatureError      a feature file that does not fit
     ├── ModelError        a model directory, checkpoint or encoder that does not load
+    ├── TrainingError     a training that diverged
     └── OutputError       a result that cannot be written
 
 Each message is one line that names the file and the way out. The command line catches the base
@@ -37,6 +38,10 @@ class FeatureError(DsanetError):
 
 class ModelError(DsanetError):
     """A model directory, checkpoint or encoder that is missing, damaged or does not fit."""
+
+
+class TrainingError(DsanetError):
+    """A training whose loss or weights are no finite numbers any more."""
 
 
 class OutputError(DsanetError):

@@ -104,13 +104,34 @@ def frame_figures(scores: Sequence[ScoreArray], labels: Sequence[FrameLabels], n
 
     """
     samples = _samples(scores, labels, names)
+    check_both_kinds(labels)
     anomalous = [sample for sample in samples if sample.positives.any()]
-    return FrameFigures(*_auc_ap(_both_kinds(samples)), *_auc_ap(_join(anomalous)))
+    return FrameFigures(*_auc_ap(_join(samples)), *_auc_ap(_join(anomalous)))
+
+
+def check_both_kinds(labels: Sequence[FrameLabels]) -> None:
+    """Make sure that AUC and AP exist, before anything is scored.
+
+    Raises:
+        SourceError: no frame is anomalous, or none is normal.
+
+    """
+    for kind, missing in (
+        ("anomalous", not any(label.any() for label in labels)),
+        ("normal", all(label.all() for label in labels)),
+    ):
+        if missing:
+            raise SourceError(
+                f"the ground truth of these {len(labels)} videos has no {kind} frame, AUC and AP need both "
+                "kinds; add videos or check that the ground truth belongs to them"
+            )
 
 
 def frame_curves(scores: Sequence[ScoreArray], labels: Sequence[FrameLabels], names: Sequence[str]) -> FrameCurves:
     """Give the curves behind ``frame_figures``' AUC and AP; same arguments and errors."""
-    truth, values, weights = _both_kinds(_samples(scores, labels, names)).weighted()
+    samples = _samples(scores, labels, names)
+    check_both_kinds(labels)
+    truth, values, weights = _join(samples).weighted()
     false_positive, true_positive, _ = roc_curve(truth, values, sample_weight=weights)
     precision, recall, _ = precision_recall_curve(truth, values, sample_weight=weights, drop_intermediate=True)
     return FrameCurves(false_positive, true_positive, precision, recall)
@@ -213,17 +234,6 @@ def _samples(scores: Sequence[ScoreArray], labels: Sequence[FrameLabels], names:
         positives = label.reshape(-1, FRAMES_PER_SNIPPET).astype(bool).sum(axis=1)
         samples.append(_Sample(score, positives, FRAMES_PER_SNIPPET - positives))
     return samples
-
-
-def _both_kinds(samples: Sequence[_Sample]) -> _Sample:
-    joined = _join(samples)
-    for kind, counts in (("anomalous", joined.positives), ("normal", joined.negatives)):
-        if not counts.any():
-            raise SourceError(
-                f"the ground truth of these {len(samples)} videos has no {kind} frame, AUC and AP need both "
-                "kinds; add videos or check that the ground truth belongs to them"
-            )
-    return joined
 
 
 def _auc_ap(sample: _Sample) -> tuple[float, float]:

@@ -15,6 +15,8 @@ from dsanet_cli.timeline.timeline import find_events
 THRESHOLDS = np.round(np.arange(0.30, 0.991, 0.01), 2)
 RELEASE_SHARE = 0.7
 """Of the threshold: where an event ends."""
+SECONDS_PER_EVENT = 20.0
+"""That a false event may last on average, so that a curve that is always high does not pass for one event."""
 
 
 @dataclass(frozen=True)
@@ -25,26 +27,49 @@ class ScoreCurve:
     ends: NDArray[np.float64]
     scores: NDArray[np.float32]
 
+    @property
+    def hours(self) -> float:
+        """That its snippets last."""
+        return float((self.ends - self.starts).sum()) / 3600
 
-def calibrate(rule: EventRule, normal: Sequence[ScoreCurve], false_events_per_hour: float) -> EventRule:
-    """The lowest threshold that keeps false events on ``normal`` videos within the given rate.
+
+def calibrate(
+    rule: EventRule,
+    normal: Sequence[ScoreCurve],
+    false_events_per_hour: float,
+    seconds_per_event: float = SECONDS_PER_EVENT,
+) -> EventRule:
+    """The lowest threshold down to which false events on ``normal`` videos stay within what is allowed.
+
+    Thresholds are tried from the highest one down, to the first that lets through too many events, or too long
+    ones: lower ones may again give fewer events, since events merge.
 
     Args:
         rule: Its gap and length are kept.
         normal: Videos in which nothing abnormal happens.
-        false_events_per_hour: The rate to stay within; where no threshold does, the highest is taken.
+        false_events_per_hour: That are allowed.
+        seconds_per_event: That they may last together, for each event allowed.
 
     Returns:
-        ``rule`` with another threshold and release.
+        ``rule`` with another threshold and release; the highest threshold where even that lets through too much.
     """
-    hours = sum(float((curve.ends - curve.starts).sum()) for curve in normal) / 3600
-    for threshold in THRESHOLDS.tolist():
-        candidate = dataclasses.replace(rule, threshold=threshold, release=round(RELEASE_SHARE * threshold, 3))
-        if sum(_count_events(curve, candidate) for curve in normal) <= false_events_per_hour * hours:
-            return candidate
-    return candidate
+    allowed = false_events_per_hour * sum(curve.hours for curve in normal)
+    found = _with_threshold(rule, THRESHOLDS[-1])
+    for threshold in THRESHOLDS[::-1]:
+        candidate = _with_threshold(rule, threshold)
+        lengths = [length for curve in normal for length in _event_lengths(curve, candidate)]
+        if len(lengths) > allowed or sum(lengths) > allowed * seconds_per_event:
+            break
+        found = candidate
+    return found
 
 
-def _count_events(curve: ScoreCurve, rule: EventRule) -> int:
+def _with_threshold(rule: EventRule, threshold: float) -> EventRule:
+    return dataclasses.replace(rule, threshold=float(threshold), release=round(RELEASE_SHARE * float(threshold), 3))
+
+
+def _event_lengths(curve: ScoreCurve, rule: EventRule) -> list[float]:
+    """Seconds that each event lasts."""
     any_class = np.ones((len(curve.scores), 2), dtype=np.float32)
-    return len(find_events(curve.starts, curve.ends, curve.scores, any_class, ("normal", "anomaly"), rule))
+    events = find_events(curve.starts, curve.ends, curve.scores, any_class, ("normal", "anomaly"), rule)
+    return [event.end - event.start for event in events]

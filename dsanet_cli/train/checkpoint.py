@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +15,31 @@ from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.train.trainer import Trainer
 
 CHECKPOINT_FILE = "checkpoint.pt"
+
+_DAMAGED = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
+"""What reading one can raise that is damaged or something else."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training as it stood when it was saved."""
+
+    path: Path
+    facts: Mapping[str, str]
+    """What a training must have in common with this one to go on from here."""
+    epochs: int
+    """That it was to take."""
+    state: Mapping[str, Any]
+    """Of its trainer."""
 
 
 def save_checkpoint(path: Path, trainer: Trainer, facts: Mapping[str, str]) -> None:
@@ -26,26 +53,48 @@ def save_checkpoint(path: Path, trainer: Trainer, facts: Mapping[str, str]) -> N
     Raises:
         OutputError: the file cannot be written.
     """
+    saved = {"facts": dict(facts), "epochs": trainer.preset.epochs, "state": trainer.state_dict()}
     with atomic_write(path, "wb", sync=True) as stream:
-        torch.save({"facts": dict(facts), "state": trainer.state_dict()}, stream)
+        torch.save(saved, stream)
 
 
-def load_checkpoint(path: Path, trainer: Trainer, facts: Mapping[str, str]) -> None:
-    """Bring ``trainer`` to where the saved one stood.
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read what ``save_checkpoint`` wrote.
 
     Raises:
         ModelError: the file is damaged; nothing in it is executed.
-        UsageError: it belongs to another training; names what differs.
     """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        different = sorted(name for name in facts if saved["facts"].get(name) != facts[name])
-        if not different:
-            trainer.load_state_dict(saved["state"])
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path}: damaged or cut off; begin the training anew with --overwrite") from error
-    if different:
+        return Checkpoint(path, dict(saved["facts"]), int(saved["epochs"]), dict(saved["state"]))
+    except _DAMAGED as error:
+        raise _damaged(path) from error
+
+
+def go_on(saved: Checkpoint, trainer: Trainer, facts: Mapping[str, str]) -> None:
+    """Bring ``trainer`` to where the saved one stood.
+
+    Raises:
+        ModelError: the file is damaged.
+        UsageError: it belongs to another training; names what differs.
+    """
+    if different := sorted(name for name in facts if saved.facts.get(name) != facts[name]):
         raise UsageError(
-            f"{path}: belongs to a training with other settings ({', '.join(different)}); "
+            f"{saved.path}: belongs to a training with other settings ({', '.join(different)}); "
             "resume with the same ones, or choose another --output"
         )
+    if trainer.preset.epochs < saved.epochs:
+        raise UsageError(
+            f"--epochs {trainer.preset.epochs}: {saved.path} belongs to a training of {saved.epochs}; "
+            "give as many or more, or leave it out"
+        )
+    try:
+        trainer.load_state_dict(saved.state)
+        if trainer.preset.epochs > saved.epochs:
+            trainer.reset_rates()
+    except _DAMAGED as error:
+        raise _damaged(saved.path) from error
+
+
+def _damaged(path: Path) -> ModelError:
+    return ModelError(f"{path}: damaged or cut off; begin the training anew with --overwrite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +67,8 @@ def label_features(listed: Sequence[ListedFeature], preset: Preset) -> list[Labe
 class Sampler:
     """Draws batches: normal and anomalous videos in equal parts, or any, as the preset says.
 
-    Every epoch shuffles anew and ends with the smaller of the two kinds; incomplete batches are dropped.
+    Every epoch shuffles anew. With both kinds it ends with the smaller one, and incomplete batches are dropped; any
+    mix keeps its last, partial batch (both as in the released code).
 
     Raises:
         SourceError: too few videos of a kind for a batch.
@@ -79,10 +81,15 @@ class Sampler:
         normal = [i for i, video in enumerate(videos) if video.normal]
         anomalous = [i for i, video in enumerate(videos) if not video.normal]
         half = preset.batch_size // 2
-        self._kinds = [(list(range(len(videos))), preset.batch_size)]
         if preset.balanced_batches:
             self._kinds = [(normal, half), (anomalous, half)]
-        self.batches_per_epoch = min(len(indices) // max(size, 1) for indices, size in self._kinds)
+            batches = [len(indices) // max(half, 1) for indices, _ in self._kinds]
+        else:
+            self._kinds = [(list(range(len(videos))), preset.batch_size)]
+            batches = [math.ceil(len(videos) / max(preset.batch_size, 1))]
+        self.batches_per_epoch = min(batches)
+        self.batches_of_all_kinds = sum(batches)
+        """What the learning rate of SG-NM counts as an epoch: batches of both kinds, although a step takes one each."""
         if self.batches_per_epoch == 0 or half == 0:
             raise SourceError(
                 f"{len(normal)} normal and {len(anomalous)} anomalous videos are too few for a batch of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,8 @@ TENSORBOARD_FOLDER = "tensorboard"
 WIDTH, HEIGHT = 1200, 760
 COLORS = (INK, *OKABE_ITO[:6], NORMAL)
 """Of the total and the seven losses."""
+SECONDS_BETWEEN_DRAWINGS = 30.0
+"""Of the curves, which take as long as a small training's epoch."""
 SMOOTHING = 0.95
 """Of the running average that the curves show beside the single steps."""
 
@@ -47,6 +50,7 @@ class TrainingLog:
         self.folder = folder
         self.figure_name = figure_name
         self.rows: list[Row] = _read_rows(folder / LOG_FILE)[:steps_done] if steps_done else []
+        self._drawn = time.monotonic()
         self._board = _summary_writer(folder / TENSORBOARD_FOLDER, steps_done) if tensorboard else None
 
     def add(self, step: Step) -> None:
@@ -66,7 +70,7 @@ class TrainingLog:
                     self._board.add_scalar(name, value, step.number)
 
     def write(self) -> None:
-        """Write the CSV and the curves as they are now.
+        """Write the CSV as it is now, and the curves if they were not drawn of late.
 
         Raises:
             OutputError: they cannot be written.
@@ -77,10 +81,21 @@ class TrainingLog:
             writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        with atomic_write(self.folder / CURVES_FILE, "wb") as stream:
-            save_loss_curves(self.rows, self.figure_name, stream)
+        if time.monotonic() - self._drawn > SECONDS_BETWEEN_DRAWINGS:
+            self.draw()
         if self._board is not None:
             self._board.flush()
+
+    def draw(self) -> None:
+        """Draw the curves as they are now.
+
+        Raises:
+            OutputError: the picture cannot be written.
+        """
+        if self.rows:
+            with atomic_write(self.folder / CURVES_FILE, "wb") as stream:
+                save_loss_curves(self.rows, self.figure_name, stream)
+        self._drawn = time.monotonic()
 
 
 def save_loss_curves(rows: Sequence[Row], figure_name: str, target: IO[bytes]) -> None:

@@ -1,6 +1,6 @@
 """Optimiser and learning rates of the normality model (released code, after INP-Former and Dinomaly).
 
-Everything but SG-NM is trained with torch's own ``AdamW`` and, per epoch, ``CosineAnnealingLR``.
+Everything but SG-NM is trained with torch's own ``AdamW`` and a cosine per epoch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
+from torch.optim.lr_scheduler import LambdaLR
 
 WARMUP_ITERATIONS = 100
 FINAL_SHARE = 0.1
@@ -81,28 +81,38 @@ class StableAdamW(Optimizer):
         parameter.addcdiv_(average / excess, denominator, value=-step_size)
 
 
-def warm_cosine(optimizer: Optimizer, iterations: int) -> LambdaLR:
+def warm_cosine(optimizer: Optimizer, iterations: int, warmup: int = WARMUP_ITERATIONS) -> LambdaLR:
     """Learning rate of SG-NM: linear from 0, then a cosine down to a tenth; step it every iteration.
 
     Args:
         optimizer: its learning rates are the highest ones.
-        iterations: of the whole training (epochs × batches per epoch).
+        iterations: where the cosine ends; a training may stop before.
+        warmup: iterations until the rate is highest.
     """
-    return LambdaLR(optimizer, lambda iteration: warm_cosine_share(iteration, iterations))
+    return LambdaLR(optimizer, lambda iteration: warm_cosine_share(iteration, iterations, warmup))
 
 
-def warm_cosine_share(iteration: int, iterations: int) -> float:
+def warm_cosine_share(iteration: int, iterations: int, warmup: int = WARMUP_ITERATIONS) -> float:
     """Share of the highest learning rate (0..1) at ``iteration``, counted from 0.
 
-    A training of fewer than twice the usual warm-up iterations warms up for half of it.
+    Fewer ``iterations`` than twice the warm-up's: it takes half of them.
     """
-    warmup = min(WARMUP_ITERATIONS, iterations // 2)
+    warmup = min(warmup, iterations // 2)
     if iteration < warmup:
         return iteration / max(1, warmup - 1)
     progress = min(1.0, (iteration - warmup) / max(1, iterations - warmup))
     return FINAL_SHARE + (1 - FINAL_SHARE) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def epoch_cosine(optimizer: Optimizer, epochs: int) -> CosineAnnealingLR:
-    """Learning rate of everything but SG-NM: a cosine from full to 0 over the epochs; step it every epoch."""
-    return CosineAnnealingLR(optimizer, T_max=epochs)
+def epoch_cosine(optimizer: Optimizer, epochs: int) -> LambdaLR:
+    """Learning rate of everything but SG-NM: a cosine from full to 0 over the epochs; step it every epoch.
+
+    Unlike torch's ``CosineAnnealingLR`` it knows each rate from the epoch alone, so that ``reset_rate`` works.
+    """
+    return LambdaLR(optimizer, lambda epoch: (1 + math.cos(math.pi * epoch / epochs)) / 2)
+
+
+def reset_rate(schedule: LambdaLR) -> None:
+    """Give the optimiser the rate that its schedule has now, where it comes from a schedule of another length."""
+    for group, base, share in zip(schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
+        group["lr"] = base * share(schedule.last_epoch)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,24 +14,22 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from dsanet_cli.config import FRAMES_PER_SNIPPET, EventRule, ModelConfig, Parts
+from dsanet_cli.config import Parts
 from dsanet_cli.console import plain_console, print_missing, progress_bar
 from dsanet_cli.encoder.device import choose_device
-from dsanet_cli.errors import OutputError, UsageError
+from dsanet_cli.errors import OutputError, TrainingError, UsageError
 from dsanet_cli.evaluate.evaluation import TruthFiles
-from dsanet_cli.features.files import DEFAULT_FEATURE_FPS
 from dsanet_cli.features.lists import ListedFeature, read_list, require_files
 from dsanet_cli.models.classes import check_width, classes_of_labels, own_preset, read_classes
-from dsanet_cli.models.directory import save_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
 from dsanet_cli.models.presets import PRESETS, Preset
-from dsanet_cli.timeline.calibration import calibrate
-from dsanet_cli.train.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from dsanet_cli.train.curves import feature_curve
-from dsanet_cli.train.dataset import LabelledFeatures, label_features, one_crop_each
+from dsanet_cli.text import format_clock
+from dsanet_cli.train.best import BestModel
+from dsanet_cli.train.checkpoint import CHECKPOINT_FILE, go_on, read_checkpoint, save_checkpoint
+from dsanet_cli.train.dataset import LabelledFeatures, label_features
 from dsanet_cli.train.encoder import TrainingEncoder, training_encoder
 from dsanet_cli.train.log import TrainingLog
-from dsanet_cli.train.selection import Selection, on_test_list, on_training_list
+from dsanet_cli.train.selection import Selection, digest_files, on_test_list, on_training_list
 from dsanet_cli.train.trainer import Step, Trainer
 
 BEST, LAST = "best", "last"
@@ -41,8 +39,8 @@ OWN_BATCHES_PER_EPOCH = 4
 """At least, on a small list of one's own: batches shrink."""
 WHAT_MADE_THEM = EncoderChoice()
 """The encoder that the features were made with."""
-FALSE_EVENTS_PER_HOUR = 3.0
-"""That the threshold may let through on normal training videos."""
+MEANINGFUL_STEPS = 10
+"""From which on the time they took tells how long the others will."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,7 @@ def run_training(settings: TrainSettings) -> TrainOutcome:
         SourceError: a list or ground truth that does not fit, or missing files.
         FeatureError: a feature file that does not fit.
         ModelError: the encoder does not load, or is not the one the features were made with.
+        TrainingError: the training diverges.
         OutputError: the output folder holds a training already, or cannot be written.
     """
     _check(settings)
@@ -106,18 +105,25 @@ def run_training(settings: TrainSettings) -> TrainOutcome:
     else:
         selection = on_training_list(videos, preset, device)
     preset = _sized(preset, settings, selection.training)
+    saved = read_checkpoint(settings.output / LAST / CHECKPOINT_FILE) if settings.resume else None
+    if saved is not None and settings.epochs is None:
+        preset = dataclasses.replace(preset, epochs=saved.epochs)
     trainer = Trainer(preset, selection.training, encoder.clip, device, settings.precision)
     facts = _facts(settings, preset, selection)
-    if settings.resume:
-        load_checkpoint(settings.output / LAST / CHECKPOINT_FILE, trainer, facts)
-        log.print(f"resuming after step {trainer.steps} of {trainer.total_steps}")
+    if saved is not None:
+        go_on(saved, trainer, facts)
+        more = f", {saved.epochs} epochs before" if preset.epochs > saved.epochs else ""
+        log.print(f"resuming after step {trainer.steps} of {trainer.total_steps}{more}")
     log.print(
         f"training on {len(selection.training)} feature files for {preset.epochs} epochs of "
         f"{trainer.sampler.batches_per_epoch} steps, on {trainer.device}; {selection.remark}"
     )
-    finished = _train(trainer, selection, settings, facts, log)
+    for doubt in selection.warnings:
+        log.print(f"warning: {doubt}")
+    best = BestModel(settings.output / BEST, encoder, selection)
+    finished = _train(trainer, selection, best, settings, facts, log)
     if trainer.best > -math.inf:
-        config = _save_best(settings.output / BEST, trainer, encoder, selection, one_crop_each(videos))
+        config = best.write(trainer)
     if finished:
         log.print(
             f"best {selection.figure_name} {trainer.best:.4f}, event threshold {config.events.threshold}; "
@@ -190,40 +196,55 @@ def _sized(preset: Preset, settings: TrainSettings, training: Sequence[LabelledF
 
 def _facts(settings: TrainSettings, preset: Preset, selection: Selection) -> dict[str, str]:
     """What a resumed training must have in common with the interrupted one, by the name an error gives it."""
-    files = "\n".join(f"{video.path.name} {video.classes}" for video in selection.training)
     return {
         "classes": repr(preset.classes),
         "head": repr(preset.head),
         "parts left out": repr(preset.parts),
         "encoder": repr(preset.encoder),
-        "epochs": str(preset.epochs),
         "batch size": str(preset.batch_size),
         "learning rate": str(preset.learning_rate),
         "seed": str(preset.seed),
         "precision": str(settings.precision),
         "selection": selection.figure_name,
-        "training files": hashlib.sha256(files.encode()).hexdigest(),
+        "training files": digest_files(selection.training),
+        **selection.facts,
     }
 
 
 def _train(
-    trainer: Trainer, selection: Selection, settings: TrainSettings, facts: dict[str, str], log: Console
+    trainer: Trainer,
+    selection: Selection,
+    best: BestModel,
+    settings: TrainSettings,
+    facts: dict[str, str],
+    log: Console,
 ) -> bool:
     """Train to the end or to the first Ctrl-C; whether it was the end."""
     training_log = TrainingLog(settings.output, selection.figure_name, trainer.steps, settings.tensorboard)
     checkpoint = settings.output / LAST / CHECKPOINT_FILE
+    time_left = _TimeLeft(trainer)
     with _interruptible() as interrupted, progress_bar(settings.quiet) as progress:
         task = progress.add_task("", total=trainer.total_steps, completed=trainer.steps)
-        for step in trainer.train(selection.validate):
-            training_log.add(step)
-            progress.update(task, completed=step.number, description=_line(step, trainer))
-            if step.figure is not None and progress.disable:
-                log.print(_line(step, trainer))
-            if step.ends_epoch or interrupted():
-                save_checkpoint(checkpoint, trainer, facts)
-                training_log.write()
-            if interrupted():
-                break
+        try:
+            for step in trainer.train(selection.validate):
+                training_log.add(step)
+                line = _line(step, trainer)
+                progress.update(task, completed=step.number, description=line)
+                if step.figure is not None and progress.disable:
+                    log.print(f"{line}{time_left}")
+                if step.improved:
+                    best.write(trainer)
+                if step.ends_epoch or interrupted():
+                    save_checkpoint(checkpoint, trainer, facts)
+                    training_log.write()
+                if interrupted():
+                    break
+        except TrainingError as error:
+            training_log.write()
+            training_log.draw()
+            left = "best/ holds the best weights before that" if trainer.best > -math.inf else "it leaves no model"
+            raise TrainingError(f"{settings.output}: {error}; {left}") from error
+    training_log.draw()
     return trainer.steps == trainer.total_steps
 
 
@@ -232,6 +253,20 @@ def _line(step: Step, trainer: Trainer) -> str:
     if not math.isinf(step.best):
         line += f", best {step.best:.4f}"
     return line if step.figure is None else f"{line}, now {step.figure:.4f}"
+
+
+class _TimeLeft:
+    """How long a training still takes, as the end of a line; empty where that is not known yet."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._started, self._first = time.monotonic(), trainer.steps
+
+    def __str__(self) -> str:
+        done, left = self._trainer.steps - self._first, self._trainer.total_steps - self._trainer.steps
+        if done < MEANINGFUL_STEPS or left == 0:
+            return ""
+        return f", about {format_clock((time.monotonic() - self._started) / done * left)} left"
 
 
 @contextmanager
@@ -249,49 +284,3 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         yield lambda: asked
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _save_best(
-    directory: Path,
-    trainer: Trainer,
-    encoder: TrainingEncoder,
-    selection: Selection,
-    videos: Sequence[LabelledFeatures],
-) -> ModelConfig:
-    preset = trainer.preset
-    trainer.load_best()
-    trainer.model.eval()
-    with torch.inference_mode():
-        text_features = trainer.text_features()
-    normal = [video for video in videos if video.normal]
-    seconds = float(FRAMES_PER_SNIPPET / DEFAULT_FEATURE_FPS)  # the files do not tell
-    curves = [
-        feature_curve(video.path, trainer.model.head, text_features, preset.temperature, seconds) for video in normal
-    ]
-    rule = calibrate(EventRule(), curves, FALSE_EVENTS_PER_HOUR) if curves else EventRule()
-    image_tower, text_tower = encoder.towers()
-    left_out = [f.name for f in dataclasses.fields(Parts) if not getattr(preset.parts, f.name)]
-    config = ModelConfig(
-        name=directory.resolve().parent.name,
-        description=f"DSANet trained on {len(videos)} videos",
-        classes=preset.classes,
-        encoder=encoder.config,
-        preprocessing=encoder.preprocessing,
-        head=preset.head,
-        temperature=preset.temperature,
-        events=rule,
-        sampled_frames=encoder.sampled_frames,
-        training={
-            "data": f"{len(selection.training)} feature files, labels of whole videos",
-            "preset": preset.name,
-            "epochs": preset.epochs,
-            "batch size": preset.batch_size,
-            "learning rate": preset.learning_rate,
-            "seed": preset.seed,
-            "steps": f"{trainer.steps} of {trainer.total_steps}",
-            "selected by": f"{selection.figure_name}, {trainer.best:.4f}",
-            **({"without": ", ".join(left_out)} if left_out else {}),
-        },
-    )
-    head = trainer.model.head.state_dict()
-    return save_model(directory, config, head, text_features, image_tower, text_tower, overwrite=True)

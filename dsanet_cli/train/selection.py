@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dsanet_cli.errors import SourceError
-from dsanet_cli.evaluate.evaluation import TruthFiles, label_map, load_videos, read_truth, score_videos
-from dsanet_cli.evaluate.frame_metrics import frame_figures
+from dsanet_cli.evaluate.evaluation import LoadedVideo, TruthFiles, label_map, load_videos, read_truth, score_videos
+from dsanet_cli.evaluate.frame_metrics import check_both_kinds, frame_figures
 from dsanet_cli.features.lists import ListedFeature
 from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.models.presets import Preset
@@ -19,6 +21,12 @@ from dsanet_cli.train.trainer import Validate, agreement
 
 HELD_OUT_SHARE = 0.2
 """Of the training videos, where the best weights are chosen on a part of them."""
+FEW_HELD_OUT = 10
+"""Videos; a choice on fewer says little."""
+FEW_TO_TRAIN_ON = 20
+"""Videos; fewer can be learnt by heart."""
+LEAST_FOR_HOLDING_OUT = 3
+"""Videos of a class of which one is held out."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,15 @@ class Selection:
     """What is trained on, and the figure that the best weights maximise."""
 
     training: list[LabelledFeatures]
+    held_out: list[LabelledFeatures]
+    """Of the training list; not trained on."""
     figure_name: str
     remark: str
     """For the user."""
+    warnings: tuple[str, ...]
+    """Why the choice may be worth little."""
+    facts: Mapping[str, str]
+    """What the choice depends on, by the name that an error gives it."""
     validate: Validate
 
 
@@ -52,8 +66,11 @@ def on_training_list(videos: Sequence[LabelledFeatures], preset: Preset, device:
 
     return Selection(
         training,
+        held_out,
         "agreement with the labels of held-out training videos (0 is best)",
         f"the best weights are chosen on {len(few)} videos held out of the training list",
+        (*_too_few(training), *_doubts(few)),
+        {"held-out files": digest_files(held_out)},
         validate,
     )
 
@@ -64,12 +81,13 @@ def on_test_list(
     """Choose by the preset's figure over the frames of the test list (released code: train).
 
     Raises:
-        SourceError: ground truth that does not fit the list.
+        SourceError: ground truth that does not fit the list, or knows no anomalous or no normal frame.
         FeatureError: features that do not fit the head or the ground truth.
     """
     loaded = load_videos(tested, preset.head.width)
     labels = {**label_map([c.name for c in preset.classes]), **preset.labels}
     truth = read_truth(truth_files, [v.name for v in loaded], [v.frames for v in loaded], labels)
+    check_both_kinds(truth.labels)
 
     def validate(model: DSANet, text_features: Tensor) -> float:
         scored = score_videos(model.head, text_features, preset.temperature, loaded)
@@ -78,8 +96,59 @@ def on_test_list(
 
     return Selection(
         list(videos),
+        [],
         f"{preset.selection_metric.upper()} on the test list",
         "the best weights are chosen on the test list, as the authors do, so its figures promise nothing for other "
         "videos (--select-on train-split does not look at it)",
+        _too_few(videos),
+        {"test list": _digest_tested(tested, loaded), "ground truth": _digest_truth(truth_files)},
         validate,
     )
+
+
+def digest_files(videos: Sequence[LabelledFeatures]) -> str:
+    """SHA-256 (hex) over names and classes of feature files, wherever they lie."""
+    return hashlib.sha256("\n".join(f"{video.path.name} {video.classes}" for video in videos).encode()).hexdigest()
+
+
+def _digest_tested(tested: Sequence[ListedFeature], loaded: Sequence[LoadedVideo]) -> str:
+    """SHA-256 (hex) over names and features of a test list, wherever its files lie."""
+    digest = hashlib.sha256()
+    for row, video in zip(tested, loaded, strict=True):
+        digest.update(f"{row.path.name} {video.features.shape}\n".encode())
+        digest.update(np.ascontiguousarray(video.features).data)
+    return digest.hexdigest()
+
+
+def _digest_truth(files: TruthFiles) -> str:
+    """SHA-256 (hex) over the contents of ground truth files."""
+    digest = hashlib.sha256()
+    for path in (files.annotations, files.frames, files.segments, files.labels):
+        if path is not None:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _too_few(training: Sequence[LabelledFeatures]) -> tuple[str, ...]:
+    count = len(one_crop_each(training))
+    if count >= FEW_TO_TRAIN_ON:
+        return ()
+    return (f"{count} videos are very few to train on, expect little of the model on others; add labelled videos",)
+
+
+def _doubts(held_out: Sequence[LabelledFeatures]) -> tuple[str, ...]:
+    """What is wrong with choosing weights on these videos, if anything."""
+    normal = sum(video.normal for video in held_out)
+    doubts = []
+    for kind, count in (("normal", normal), ("anomalous", len(held_out) - normal)):
+        if count == 0:
+            doubts.append(
+                f"no {kind} video is held out of the training list, so that the choice of the best weights does not "
+                f"know how well such videos are told; list at least {LEAST_FOR_HOLDING_OUT} of them"
+            )
+    if not doubts and len(held_out) < FEW_HELD_OUT:
+        doubts.append(
+            f"only {len(held_out)} videos are held out of the training list, so that the choice of the best weights is "
+            f"largely chance; list more than {round(FEW_HELD_OUT / HELD_OUT_SHARE)} videos"
+        )
+    return tuple(doubts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,13 @@ import open_clip
 import torch
 from torch import Tensor
 
+from dsanet_cli.errors import TrainingError
 from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.head.losses import Losses, alignment_loss, all_losses, classification_loss
 from dsanet_cli.head.text_adapter import Prompts, plain_text_features, tokenise
 from dsanet_cli.models.presets import Preset
 from dsanet_cli.train.dataset import Batch, LabelledFeatures, Sampler
-from dsanet_cli.train.optim import StableAdamW, epoch_cosine, warm_cosine
+from dsanet_cli.train.optim import WARMUP_ITERATIONS, StableAdamW, epoch_cosine, reset_rate, warm_cosine
 
 Validate = Callable[[DSANet, Tensor], float]
 """Given the model and its class text features E, the figure to maximise."""
@@ -39,6 +41,8 @@ class Step:
     """Where the step ended with a validation."""
     best: float
     """Highest figure so far."""
+    improved: bool
+    """Whether this step's is higher than all before."""
     ends_epoch: bool
 
 
@@ -79,8 +83,11 @@ class Trainer:
         self._optimiser = torch.optim.AdamW(rest, lr=preset.learning_rate)
         self._normality_optimiser = StableAdamW(normality, lr=preset.learning_rate)
         self._schedule = epoch_cosine(self._optimiser, preset.epochs)
+        # The released code counts the batches of both kinds, so that the rate ends above its lowest.
         self._normality_schedule = warm_cosine(
-            self._normality_optimiser, preset.epochs * self.sampler.batches_per_epoch
+            self._normality_optimiser,
+            preset.epochs * self.sampler.batches_of_all_kinds,
+            min(WARMUP_ITERATIONS, self.total_steps // 2),
         )
         self.steps = 0
         self.best = -math.inf
@@ -101,6 +108,9 @@ class Trainer:
         """Train from where training stands to the end of the last epoch.
 
         Every epoch ends with the weights that validated best so far, as the released code has it.
+
+        Raises:
+            TrainingError: loss or weights are no finite numbers any more; the best weights are still there.
         """
         while self.steps < self.total_steps:
             epoch, number = divmod(self.steps, self.sampler.batches_per_epoch)
@@ -109,21 +119,29 @@ class Trainer:
             batch = self.sampler.batch(number)
             rates = self._learning_rates()
             values = {name: value.item() for name, value in self.step(batch).by_name().items()}
+            if not math.isfinite(values["total"]):
+                raise self._diverged()
             self.steps += 1
             ends_epoch = number + 1 == self.sampler.batches_per_epoch
-            figure = None
-            if ends_epoch or self._validation_due(number + 1, len(batch.labels)):
+            figure, best = None, self.best
+            if self._validation_due(number):
                 figure = self._validate(validate)
             if ends_epoch:
                 self._schedule.step()
                 self.load_best()
-            yield Step(epoch + 1, self.steps, values, *rates, figure, self.best, ends_epoch)
+            yield Step(epoch + 1, self.steps, values, *rates, figure, self.best, self.best > best, ends_epoch)
 
     def step(self, batch: Batch) -> Losses:
-        """One step of both optimisers on one batch."""
+        """One step of both optimisers on one batch.
+
+        Raises:
+            TrainingError: the model's output is not finite, which the losses cannot take.
+        """
         batch = batch.to(self.device)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             output = self.model(batch.features, batch.lengths, self.text_features())
+        if not output.logits1.isfinite().all():
+            raise self._diverged()
         losses = all_losses(
             output.float(), batch.labels, batch.lengths, self.preset.alignment_weight, self.preset.parts
         )
@@ -138,6 +156,19 @@ class Trainer:
     def load_best(self) -> None:
         """Return to the weights that validated best."""
         self.model.load_state_dict(self._best_state)
+
+    @contextmanager
+    def best_weights(self) -> Iterator[DSANet]:
+        """The model with the weights that validated best, for use without gradients; then as it was before."""
+        current = copy.deepcopy(self.model.state_dict())
+        self.load_best()
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                yield self.model
+        finally:
+            self.model.load_state_dict(current)
+            self.model.train()
 
     def state_dict(self) -> dict[str, Any]:
         """All that training depends on, as tensors and plain types."""
@@ -155,7 +186,7 @@ class Trainer:
             "device_random": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go back to where ``state_dict`` was taken."""
         self.steps, self.best = state["steps"], state["best"]
         self.model.load_state_dict(state["model"])
@@ -169,22 +200,45 @@ class Trainer:
         if state["device_random"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["device_random"].cpu(), self.device)
 
+    def reset_rates(self) -> None:
+        """Take the learning rates of the preset's epochs, after a state of a training of another number of them."""
+        reset_rate(self._schedule)
+        reset_rate(self._normality_schedule)
+
     def _learning_rates(self) -> tuple[float, float]:
         return self._optimiser.param_groups[0]["lr"], self._normality_optimiser.param_groups[0]["lr"]
 
-    def _validation_due(self, batches: int, batch_size: int) -> bool:
-        """Whether a validation's worth of samples ended with the last of an epoch's ``batches`` so far."""
-        every = self.preset.samples_per_validation
-        return every is not None and batches * batch_size // every > (batches - 1) * batch_size // every
+    def _validation_due(self, number: int) -> bool:
+        """Whether a validation follows the epoch's batch of this number, from 0 (released code).
+
+        With 1,280 samples between validations, those of 128 numbered 10, 20, … are followed by one, and neither
+        the first nor the last one of an epoch is. Epochs too short for that validate at their end: they would go
+        back to the weights they began with.
+        """
+        every, size = self.preset.samples_per_validation, self.preset.batch_size
+        last = self.sampler.batches_per_epoch - 1
+        if every is None or last * size < every:
+            return number == last
+        return number > 0 and number * size // every > (number - 1) * size // every
 
     def _validate(self, validate: Validate) -> float:
+        if not all(entry.isfinite().all() for entry in self.model.parameters()):
+            raise self._diverged()
         self.model.eval()
         with torch.inference_mode():
             figure = validate(self.model, self.text_features())
         self.model.train()
+        if not math.isfinite(figure):
+            raise self._diverged()
         if figure > self.best:
             self.best, self._best_state = figure, copy.deepcopy(self.model.state_dict())
         return figure
+
+    def _diverged(self) -> TrainingError:
+        return TrainingError(
+            f"training diverged in step {self.steps + 1}, numbers grew beyond all bounds; use a lower --learning-rate "
+            f"({self.preset.learning_rate:g} here), and look for extreme values in the features"
+        )
 
 
 def agreement(model: DSANet, text_features: Tensor, batch: Batch, alignment_weight: float) -> float:

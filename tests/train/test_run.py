@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import json
+import math
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -14,19 +17,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import DSANET, run
+from commands import DSANET, read_csv, run
 from media import write_video
 from tiny import CLASSES, ENCODER, tiny_clip, tiny_config
 from toy_features import write_list, write_toy_features
 
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.errors import ModelError, OutputError, SourceError, UsageError
+from dsanet_cli.errors import ModelError, OutputError, SourceError, TrainingError, UsageError
 from dsanet_cli.evaluate.evaluation import TruthFiles
 from dsanet_cli.features.sidecar import Extraction, tower_sha256, write_extraction
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
 from dsanet_cli.train import run as train_command
 from dsanet_cli.train.run import TrainOutcome, TrainSettings, run_training
+from dsanet_cli.train.trainer import Trainer
 
 CLASSES_TOML = """
 [[class]]
@@ -109,7 +113,7 @@ def test_the_result_is_a_model_that_detect_takes(straight, tmp_path):
 
 def test_training_tells_the_toy_classes_apart(straight, features):
     model = load_model(str(straight / "best"))
-    assert 0.3 < model.config.events.threshold < 1.0
+    assert 0.3 <= model.config.events.threshold < 1.0
     detector = Detector(model, DetectSettings(device="cpu"))
     paths = sorted(features.glob("*.npy"))
     verdicts = {path.name: detector.detect(path).timeline.verdict for path in paths}
@@ -199,9 +203,162 @@ def test_a_training_is_not_overwritten_by_accident(settings, tmp_path):
 
 
 def test_resume_wants_the_same_settings(settings):
+    run_training(settings(epochs=2))
+    with pytest.raises(UsageError, match=r"checkpoint.pt: belongs to .*\(batch size, held-out files, seed, training"):
+        run_training(settings(epochs=2, batch_size=4, seed=5, resume=True))
+    with pytest.raises(UsageError, match=r"--epochs 1: .*checkpoint.pt belongs to a training of 2; give as many"):
+        run_training(settings(epochs=1, resume=True))
+
+
+def test_resume_keeps_the_number_of_epochs(settings, tmp_path, capsys):
+    run_training(settings(epochs=2))
+    run_training(settings(epochs=None, resume=True))
+    assert "resuming after step 6 of 6\n" in capsys.readouterr().err
+    assert load_model(str(tmp_path / "out" / "best")).config.training["epochs"] == 2
+
+
+def test_a_training_goes_on_for_more_epochs(settings, tmp_path, capsys):
+    """From where it stands on, with the learning rates of a training of that length."""
+    run_training(settings(epochs=2))
+    run_training(settings(epochs=4, resume=True))
+    assert "resuming after step 6 of 12, 2 epochs before\n" in capsys.readouterr().err
+    assert load_model(str(tmp_path / "out" / "best")).config.training["steps"] == "12 of 12"
+    run_training(settings("straight", epochs=4))
+    lengthened, straight = (read_csv(tmp_path / name / "log.csv") for name in ("out", "straight"))
+    assert [row["step"] for row in lengthened] == [str(n) for n in range(1, 13)]
+    for name in ("learning_rate", "normality_learning_rate"):
+        rates = [[float(row[name]) for row in rows] for rows in (lengthened, straight)]
+        assert rates[0][:6] != rates[1][:6]
+        assert rates[0][6:] == rates[1][6:]
+        assert rates[0][6] > 0
+
+
+@pytest.mark.parametrize("changed", ["test list", "ground truth"])
+def test_resume_refuses_another_test(settings, features, tmp_path, changed):
+    listing, truth = tmp_path / "test.csv", tmp_path / "gt.txt"
+    listing.write_text((features / "train.csv").read_text())
+    truth.write_text((features / "gt.txt").read_text())
+    tested = {"test_list": listing, "truth": TruthFiles(annotations=truth), "select_on_test": True}
+    run_training(settings(**tested))
+    if changed == "test list":
+        listing.write_text(re.sub(r".*007.*\n", "", listing.read_text()))
+    else:
+        truth.write_text(truth.read_text().replace("16  64", "16  65", 1))
+    with pytest.raises(UsageError, match=rf"belongs to a training with other settings \({changed}\)"):
+        run_training(settings(resume=True, epochs=2, **tested))
+
+
+def test_a_test_list_may_move(settings, features, tmp_path):
+    tested = {"test_list": features / "train.csv", "truth": TruthFiles(annotations=features / "gt.txt")}
+    run_training(settings(select_on_test=True, **tested))
+    moved = tmp_path / "moved"
+    shutil.copytree(features, moved)
+    (moved / "train.csv").write_text((features / "train.csv").read_text().replace(str(features), str(moved)))
+    tested = {"test_list": moved / "train.csv", "truth": TruthFiles(annotations=moved / "gt.txt")}
+    assert run_training(settings(select_on_test=True, resume=True, **tested)).finished
+
+
+def test_ground_truth_without_an_anomaly_ends_before_training(settings, features, tmp_path):
+    (tmp_path / "gt.txt").write_text((features / "gt.txt").read_text().replace("16  64", "-1  -1"))
+    tested = {"test_list": features / "train.csv", "truth": TruthFiles(annotations=tmp_path / "gt.txt")}
+    with pytest.raises(SourceError, match="of these 32 videos has no anomalous frame"):
+        run_training(settings(select_on_test=True, **tested))
+    assert not (tmp_path / "out").exists()
+
+
+def test_divergence_is_one_line_and_leaves_the_best_weights(command, tmp_path):
+    result = run(*command, "out", "--lr", "1e30", "--epochs", "50", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    *_, line = result.stderr.splitlines()
+    assert re.match(r"error: out: training diverged in step \d+, .*use a lower --learning-rate \(1e\+30 here\)", line)
+    assert line.endswith("; it leaves no model") is not (tmp_path / "out" / "best").exists()
+
+
+def test_divergence_later_leaves_the_model_of_before(settings, tmp_path, monkeypatch):
+    taken = Trainer.step
+
+    def diverge(self, batch):
+        losses = taken(self, batch)
+        return losses if self.steps < 7 else dataclasses.replace(losses, event=losses.event * math.nan)
+
+    run_training(settings("whole", epochs=2))
+    monkeypatch.setattr(Trainer, "step", diverge)
+    with pytest.raises(TrainingError, match=r"in step 8, .*; best/ holds the best weights before that$"):
+        run_training(settings(epochs=4))
+    config = load_model(str(tmp_path / "out" / "best")).config
+    assert config.training["steps"] in ("3 of 12", "6 of 12")
+    assert len(read_csv(tmp_path / "out" / "log.csv")) == 7
+    assert (tmp_path / "out" / "losses.png").exists()
+
+
+def test_best_is_written_as_soon_as_it_improves(settings, tmp_path, monkeypatch):
+    """Whatever ends the training, even before its checkpoint is written."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_command, "save_checkpoint", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_training(settings(epochs=4))
+    assert load_model(str(tmp_path / "out" / "best")).config.training["steps"] == "3 of 12"
+
+
+def test_the_time_left_is_told_once_it_is_known(settings, capsys):
+    run_training(settings(epochs=6))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
+    assert [bool(re.search(r", about \d+:\d\d left$", line)) for line in lines] == [False] * 3 + [True] * 2 + [False]
+
+
+def test_the_threshold_is_calibrated_on_held_out_videos(straight, settings, features, tmp_path):
+    """Of 16 normal videos three are held out; where the choice is made on a test list, none are."""
+    told = load_model(str(straight / "best")).config.training["threshold"]
+    assert re.fullmatch(
+        r"at most 3 false events an hour, of 20 s each, on 3 held-out normal videos \(0\.00\d+ h\)", told
+    )
+    tested = {"test_list": features / "train.csv", "truth": TruthFiles(annotations=features / "gt.txt")}
+    run_training(settings(select_on_test=True, **tested))
+    told = load_model(str(tmp_path / "out" / "best")).config.training["threshold"]
+    assert "on 16 normal videos it was trained on, as none were held out" in told
+
+
+def test_the_threshold_follows_the_videos_it_is_calibrated_on(settings, tmp_path, monkeypatch):
+    seen = []
+
+    def calibrate(rule, curves, rate):
+        seen.append((len(curves), rate, max(curve.ends[0] for curve in curves)))
+        return dataclasses.replace(rule, threshold=0.77)
+
+    monkeypatch.setattr("dsanet_cli.train.best.calibrate", calibrate)
     run_training(settings())
-    with pytest.raises(UsageError, match=r"checkpoint.pt: belongs to .* other settings \(epochs, seed, training files"):
-        run_training(settings(epochs=2, seed=5, resume=True))
+    assert set(seen) == {(3, 3.0, 16 / 30)}
+    assert load_model(str(tmp_path / "out" / "best")).config.events.threshold == 0.77
+
+
+@pytest.mark.parametrize(
+    ("normal", "fighting", "told"),
+    [
+        (16, 2, "no anomalous video is held out of the training list, .* list at least 3 of them"),
+        (2, 16, "no normal video is held out of the training list"),
+        (16, 16, "only 6 videos are held out of the training list, .* list more than 50 videos"),
+        (6, 6, "10 videos are very few to train on"),
+    ],
+)
+def test_small_and_lopsided_lists_are_warned_about(settings, features, tmp_path, capsys, normal, fighting, told):
+    rng = np.random.default_rng(0)
+    rows = [("normal", n) for n in range(normal)] + [("fighting", n) for n in range(fighting)]
+    for name, number in rows:
+        np.save(tmp_path / f"{name}{number}.npy", rng.standard_normal((5, 16)).astype(np.float32))
+    listing = tmp_path / "list.csv"
+    listing.write_text("path,label\n" + "".join(f"{name}{number}.npy,{name}\n" for name, number in rows))
+    run_training(settings(train_list=listing, batch_size=2))
+    assert re.search(f"^warning: {told}", capsys.readouterr().err, re.MULTILINE)
+
+
+def test_enough_videos_are_not_warned_about(settings, tmp_path, capsys):
+    listing = write_list(tmp_path / "list.csv", write_toy_features(tmp_path, videos=60))
+    run_training(settings(train_list=listing))
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_nothing_to_resume(settings):

@@ -12,6 +12,7 @@ from dsanet_cli.config import Parts
 from dsanet_cli.head.text_adapter import tokenise
 from dsanet_cli.models.presets import UCF_CRIME
 from dsanet_cli.train.dataset import load_batch
+from dsanet_cli.train.optim import warm_cosine_share
 from dsanet_cli.train.trainer import Trainer, agreement
 
 PRESET = dataclasses.replace(
@@ -84,20 +85,56 @@ def test_the_best_weights_come_back_after_every_epoch(videos):
     assert same(states[0], weights(trainer))
 
 
-def test_validation_comes_as_often_as_the_preset_says(videos):
-    trainer = new_trainer(videos, samples_per_validation=16, epochs=1)
-    assert [step.number for step in trainer.train(nothing) if step.figure is not None] == [2, 4]
+def validated(trainer):
+    return [step.number for step in trainer.train(nothing) if step.figure is not None]
+
+
+def test_validation_falls_after_the_batches_of_the_released_code(videos):
+    """Batches of 2, numbered from 0: with 6 samples between validations, those numbered 3, 6, … of each epoch."""
+    trainer = new_trainer(videos, batch_size=2, samples_per_validation=6, epochs=2)
+    assert trainer.sampler.batches_per_epoch == 16
+    assert validated(trainer) == [4, 7, 10, 13, 16, 20, 23, 26, 29, 32]
+    assert validated(new_trainer(videos, batch_size=2, samples_per_validation=8, epochs=2)) == [5, 9, 13, 21, 25, 29]
+
+
+def test_validation_where_batches_do_not_divide_the_samples_between(videos):
+    assert validated(new_trainer(videos, batch_size=4, samples_per_validation=10, epochs=1)) == [4, 6]
+
+
+def test_epochs_too_short_for_a_validation_validate_at_their_end(videos):
+    assert validated(new_trainer(videos, samples_per_validation=24, epochs=2)) == [4, 8]
+    assert validated(new_trainer(videos, samples_per_validation=25, epochs=2)) == [4, 8]
+    trainer = new_trainer(videos, samples_per_validation=1280, epochs=1)
+    before = weights(trainer)
+    list(trainer.train(nothing))
+    assert not same(before, weights(trainer))
+
+
+def test_the_normality_models_rate_counts_the_batches_of_both_kinds(videos):
+    """20 normal videos of 32 here: 5 and 3 batches of 4, three steps an epoch."""
+    trainer = new_trainer([*videos[1::2], *videos[:24:2]], batch_size=8, epochs=4)
+    assert (trainer.total_steps, trainer.sampler.batches_of_all_kinds) == (12, 7)
+    rates = [step.normality_learning_rate / 2e-3 for step in trainer.train(nothing)]
+    assert rates == pytest.approx([warm_cosine_share(i, 4 * 7, 6) for i in range(12)])
+    assert rates[5] == 1
+    assert rates[-1] > 0.85
+
+
+def test_batches_of_any_kind_are_counted_once(videos):
+    trainer = new_trainer(videos[:20], balanced_batches=False, epochs=3)
+    assert [len(trainer.sampler.batch(n).labels) for n in range(trainer.sampler.batches_per_epoch)] == [8, 8, 4]
+    assert trainer.sampler.batches_of_all_kinds == 3
 
 
 @pytest.mark.parametrize("after", [1, 4, 6])
 def test_a_resumed_training_ends_with_the_same_weights(videos, after):
     """Within the first epoch, between two epochs, and within a later one."""
-    figures = [0.1, 0.3, 0.2, 0.5, 0.4, 0.6]
+    figures = [0.1, 0.3, 0.2, 0.5, 0.4, 0.6, 0.55, 0.7, 0.6]
 
     def validating(values):
         return lambda model, text_features: next(values)
 
-    preset = {"samples_per_validation": 16}
+    preset = {"samples_per_validation": 8}
     straight = new_trainer(videos, **preset)
     list(straight.train(validating(iter(figures))))
 
@@ -124,7 +161,7 @@ def test_a_resumed_training_ends_with_the_same_weights(videos, after):
                 torch.equal(torch.as_tensor(v), torch.as_tensor(final[name]["state"][number][k]))
                 for k, v in state.items()
             )
-    assert final["best"] == expected["best"] == 0.6
+    assert final["best"] == expected["best"] == 0.7
 
 
 def gradients(videos, **changes):

@@ -1,0 +1,104 @@
+"""The best weights of a training as a model directory, with an event threshold calibrated on normal videos."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from dsanet_cli.config import FRAMES_PER_SNIPPET, EventRule, ModelConfig, Parts
+from dsanet_cli.features.files import DEFAULT_FEATURE_FPS
+from dsanet_cli.head.dsanet import DSANetHead
+from dsanet_cli.models.directory import save_model
+from dsanet_cli.timeline.calibration import SECONDS_PER_EVENT, calibrate
+from dsanet_cli.train.curves import feature_curve
+from dsanet_cli.train.dataset import LabelledFeatures, one_crop_each
+from dsanet_cli.train.encoder import TrainingEncoder
+from dsanet_cli.train.selection import Selection
+from dsanet_cli.train.trainer import Trainer
+
+FALSE_EVENTS_PER_HOUR = 3.0
+"""That the threshold may let through on normal videos."""
+SNIPPET_SECONDS = float(FRAMES_PER_SNIPPET / DEFAULT_FEATURE_FPS)
+"""That a snippet of a feature file lasts, which does not tell itself."""
+
+
+class BestModel:
+    """Writes the best weights so far, as often as they improve.
+
+    Args:
+        directory: The model directory to write or replace.
+        encoder: That the features were made with.
+        selection: What is trained on, and what was held out.
+    """
+
+    def __init__(self, directory: Path, encoder: TrainingEncoder, selection: Selection) -> None:
+        self._directory = directory
+        self._encoder = encoder
+        self._selection = selection
+        self._towers = encoder.towers()
+        self._normal, self._which = _normal_videos(selection)
+
+    def write(self, trainer: Trainer) -> ModelConfig:
+        """Write the best weights of ``trainer``, whose own ones stay as they are.
+
+        Raises:
+            OutputError: the directory cannot be written.
+        """
+        preset = trainer.preset
+        with trainer.best_weights() as model:
+            text_features = trainer.text_features()
+            rule, how = self._calibrate(model.head, text_features, preset.temperature)
+            config = ModelConfig(
+                name=self._directory.resolve().parent.name,
+                description=f"DSANet trained on {len(one_crop_each(self._selection.training))} videos",
+                classes=preset.classes,
+                encoder=self._encoder.config,
+                preprocessing=self._encoder.preprocessing,
+                head=preset.head,
+                temperature=preset.temperature,
+                events=rule,
+                sampled_frames=self._encoder.sampled_frames,
+                training={**self._procedure(trainer), "threshold": how},
+            )
+            head = model.head.state_dict()
+            return save_model(self._directory, config, head, text_features, *self._towers, overwrite=True)
+
+    def _calibrate(self, head: DSANetHead, text_features: Tensor, temperature: float) -> tuple[EventRule, str]:
+        """How scores become events, and on what that was calibrated."""
+        if not self._normal:
+            return EventRule(), "not calibrated, there was no normal video"
+        curves = [
+            feature_curve(video.path, head, text_features, temperature, SNIPPET_SECONDS) for video in self._normal
+        ]
+        hours = sum(curve.hours for curve in curves)
+        how = (
+            f"at most {FALSE_EVENTS_PER_HOUR:g} false events an hour, of {SECONDS_PER_EVENT:g} s each, "
+            f"on {len(curves)} {self._which} ({hours:.3g} h)"
+        )
+        return calibrate(EventRule(), curves, FALSE_EVENTS_PER_HOUR), how
+
+    def _procedure(self, trainer: Trainer) -> dict[str, str | int | float]:
+        preset = trainer.preset
+        left_out = [f.name for f in dataclasses.fields(Parts) if not getattr(preset.parts, f.name)]
+        return {
+            "data": f"{len(self._selection.training)} feature files, labels of whole videos",
+            "preset": preset.name,
+            "epochs": preset.epochs,
+            "batch size": preset.batch_size,
+            "learning rate": preset.learning_rate,
+            "seed": preset.seed,
+            "steps": f"{trainer.steps} of {trainer.total_steps}",
+            "selected by": f"{self._selection.figure_name}, {trainer.best:.4f}",
+            **({"without": ", ".join(left_out)} if left_out else {}),
+        }
+
+
+def _normal_videos(selection: Selection) -> tuple[Sequence[LabelledFeatures], str]:
+    """One file of each normal video to calibrate on, and what they are: held out, if any are."""
+    if held_out := [video for video in one_crop_each(selection.held_out) if video.normal]:
+        return held_out, "held-out normal videos"
+    training = [video for video in one_crop_each(selection.training) if video.normal]
+    return training, "normal videos it was trained on, as none were held out"
