@@ -36,7 +36,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The encoder's number format; ``auto`` is bfloat16 where the hardware multiplies in it, else float32.
+    """The encoder's number format; ``auto`` is bfloat16 where the hardware is known to multiply in it, else float32.
 
     Raises:
         UsageError: an unknown name, or float16 on a CPU, which has no arithmetic for it.
@@ -59,6 +59,7 @@ def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        capabilities = torch.cpu.get_capabilities()
+        ask = getattr(torch.cpu, "get_capabilities", None)  # there from torch 2.11 on
+        capabilities = ask() if ask else {}
         return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return False

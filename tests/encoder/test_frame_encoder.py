@@ -51,8 +51,13 @@ def test_precision_names():
 
 @pytest.mark.parametrize(("capable", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
 def test_auto_precision_follows_the_hardware(monkeypatch, capable, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": capable})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": capable}, raising=False)
     assert choose_precision("auto", CPU) == expected
+
+
+def test_a_torch_that_does_not_know_the_hardware_encodes_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert choose_precision("auto", CPU) == torch.float32
 
 
 @pytest.mark.parametrize("name", ["fp8", "fp16"])
