@@ -1,15 +1,41 @@
-"""Frozen dataclasses to JSON and back, with every entry and type checked."""
+"""Frozen dataclasses to JSON and back; their annotations are the one schema: types, bounds, what must be there.
+
+Numbers and texts from a file are bounded where the dataclass declares them (``Annotated[int, Meta(ge=1, le=64)]``),
+so whoever holds such an object need not ask again. The aliases here are the bounds that several files share.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
-from typing import Any, TypeVar
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Annotated, Any, NoReturn, TypeVar
 
-from dsanet_cli.errors import ModelError
+import msgspec
+from msgspec import Meta
 
 T = TypeVar("T")
+
+PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*$(?!\n)"
+"""Neither control characters nor line ends, changes of direction or halves of a character: one line, safe to print."""
+FRACTION = r"^[0-9]{1,18}/[1-9][0-9]{0,17}$"
+
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
+Line = Annotated[str, Meta(max_length=10_000, pattern=PRINTABLE)]
+PathText = Annotated[str, Meta(max_length=100_000)]
+"""In any script, with any sign: names of files may hold what no other text may."""
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 in hexadecimal digits")]
+Share = Annotated[float, Meta(ge=0, le=1, description="0 to 1")]
+Seconds = Annotated[float, Meta(ge=-1e10, le=1e10, description="seconds")]
+Length = Annotated[float, Meta(ge=0, le=1e10, description="seconds")]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class SchemaError(ValueError):
+    """What a file says does not fit its schema; one line that names the entry and what was expected there."""
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -17,39 +43,83 @@ def to_json(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_json(cls: type[T], data: Any, where: str) -> T:
-    """Build the frozen dataclass ``cls`` from parsed JSON, refusing what is unknown, missing or of another type.
+def decode(cls: type[T], text: bytes) -> T:
+    """Build the frozen dataclass ``cls`` from JSON; entries that it does not have are ignored.
 
     Raises:
-        ModelError: names ``where`` (file and key path) and the entry that does not fit.
+        SchemaError: not JSON, or an entry is missing, of another type or out of bounds.
     """
-    if not isinstance(data, dict):
-        raise ModelError(f"{where}: expected an object, found {type(data).__name__}")
-    hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    if unknown := sorted(data.keys() - fields.keys()):
-        raise ModelError(f"{where}: unknown entry {', '.join(unknown)}; written by a newer version?")
-    required = {n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING}
-    if missing := sorted(required - data.keys()):
-        raise ModelError(f"{where}: entry {', '.join(missing)} is missing")
-    return cls(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in data.items()})
+    try:
+        value: T = _parse(text, cls)
+    except msgspec.ValidationError as error:
+        raise SchemaError(_plain(error)) from error
+    except SchemaError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise SchemaError("not whole JSON") from error
+    return value
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        if value is None and type(None) in arguments:
-            return None
-        return _convert(next(a for a in arguments if a is not type(None)), value, where)
-    if dataclasses.is_dataclass(hint):
-        return from_json(typing.cast(type[Any], hint), value, where)
-    if origin is tuple and isinstance(value, list | tuple):
-        if arguments[-1] is Ellipsis:
-            return tuple(_convert(arguments[0], item, where) for item in value)
-        if len(value) == len(arguments):
-            return tuple(_convert(a, item, where) for a, item in zip(arguments, value, strict=True))
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if (origin or hint) in (int, str, bool, dict) and type(value) is (origin or hint):
-        return value
-    raise ModelError(f"{where}: {value!r} is not a {getattr(hint, '__name__', hint)}")
+def decode_exactly(cls: type[T], text: bytes) -> T:
+    """As ``decode``, and entries that ``cls`` does not have are an error: ignoring one could change what is meant.
+
+    Raises:
+        SchemaError: see ``decode``, or an entry is unknown.
+    """
+    value = decode(cls, text)
+    for place in _unknown(_parse(text, Any), msgspec.to_builtins(value), ""):
+        raise SchemaError(f"unknown entry {place!r}; misspelt, or written by a newer version of dsanet")
+    return value
+
+
+def json_schema(cls: type) -> dict[str, Any]:
+    """The JSON Schema of the files that ``decode`` takes for ``cls``."""
+    schema = msgspec.json.schema(cls, schema_hook=_schema_of)
+    for definition in schema["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition["description"])
+    return schema
+
+
+def _parse(text: bytes, cls: Any) -> Any:
+    try:
+        return msgspec.json.decode(text, type=cls, dec_hook=_convert)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # The quicker parser refuses what a file name that is no text is written as: half a surrogate pair.
+        return msgspec.convert(json.loads(text, parse_constant=_refuse), cls, dec_hook=_convert)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise SchemaError(f"{constant} is not a number")
+
+
+def _convert(cls: type, value: Any) -> Any:
+    """Types that JSON lacks."""
+    if cls is Fraction and isinstance(value, str) and re.match(FRACTION, value):
+        return Fraction(value)
+    raise ValueError(f"Expected a fraction such as '30000/1001', got {str(value)[:30]!r}")
+
+
+def _schema_of(cls: type) -> dict[str, Any]:
+    assert cls is Fraction
+    return {"type": "string", "pattern": FRACTION, "examples": ["30000/1001"]}
+
+
+def _unknown(data: Any, known: Any, place: str) -> Iterator[str]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key in known:
+                yield from _unknown(value, known[key], f"{place}{key}.")
+            else:
+                yield f"{place}{key}"
+    elif isinstance(data, list):
+        for number, (value, kept) in enumerate(zip(data, known, strict=True)):
+            yield from _unknown(value, kept, f"{place}{number}.")
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """``head.window: expected `int` <= 4096``."""
+    reason, _, place = str(error).partition(" - at `$")
+    reason = reason[:1].lower() + reason[1:].replace(f"matching regex {PRINTABLE!r}", "of one printable line")
+    return f"{place.strip('.`')}: {reason}" if place.strip(".`") else reason

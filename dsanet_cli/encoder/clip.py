@@ -7,7 +7,6 @@ to random weights, are errors here.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import pickle
 import urllib.error
@@ -65,13 +64,15 @@ def architecture_config(encoder: EncoderConfig) -> dict[str, Any]:
     Raises:
         ModelError: open_clip knows no such architecture.
     """
-    config = encoder.custom or open_clip.get_model_config(encoder.architecture)
-    if config is None:
+    if encoder.custom is not None:
+        return dict(encoder.custom)
+    if encoder.architecture not in open_clip.list_models():  # it would also load what an address leads to
         raise ModelError(
             f"encoder {encoder.architecture}: not an open_clip architecture; "
             "python -c 'import open_clip; print(open_clip.list_models())' lists them"
         )
-    return dict(config)
+    config: dict[str, Any] = open_clip.get_model_config(encoder.architecture)
+    return config
 
 
 def preprocessing_for(encoder: EncoderConfig) -> Preprocessing:
@@ -94,13 +95,16 @@ def preprocessing_for(encoder: EncoderConfig) -> Preprocessing:
 
 def build_clip(encoder: EncoderConfig, device: str = "cpu") -> open_clip.CLIP:
     """Both towers of ``encoder`` with random weights; on device "meta" without memory behind them."""
-    config = architecture_config(encoder)
-    config.pop("custom_text", None)
+    return _build(encoder.architecture, architecture_config(encoder), device)
+
+
+def _build(name: str, config: dict[str, Any], device: str = "cpu") -> open_clip.CLIP:
+    config = {key: value for key, value in config.items() if key != "custom_text"}
     try:
         with torch.device(device):
             return open_clip.CLIP(**config).eval()
-    except (TypeError, ValueError, AssertionError) as error:
-        raise ModelError(f"encoder {encoder.architecture}: open_clip cannot build it ({error})") from error
+    except Exception as error:  # whatever its parts raise at numbers that do not fit each other
+        raise ModelError(f"encoder {name}: open_clip cannot build it ({_first_line(error)})") from error
 
 
 def load_image_tower(encoder: EncoderConfig, state: dict[str, torch.Tensor], where: Path) -> nn.Module:
@@ -109,7 +113,10 @@ def load_image_tower(encoder: EncoderConfig, state: dict[str, torch.Tensor], whe
     Raises:
         ModelError: names ``where`` and the entries that are missing, unknown or of another shape.
     """
-    tower: nn.Module = build_clip(encoder, device="meta").visual
+    try:
+        tower: nn.Module = build_clip(encoder, device="meta").visual
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from error
     load_exactly(tower, state, where)
     return tower
 
@@ -124,6 +131,21 @@ def split_towers(clip: open_clip.CLIP) -> tuple[dict[str, torch.Tensor], dict[st
 def _compact(tensor: torch.Tensor) -> torch.Tensor:
     half = tensor.half()
     return half if (half.float() == tensor).all() else tensor
+
+
+@torch.inference_mode()
+def check_tower(tower: nn.Module, crop: tuple[int, int], width: int, where: Path) -> None:
+    """Make sure, with one black frame, that a tower of a configuration of one's own gives features.
+
+    Raises:
+        ModelError: it takes no frames of ``crop`` pixels (height, width), or gives no ``width`` finite numbers.
+    """
+    try:
+        features: torch.Tensor = tower(torch.zeros(1, 3, *crop))
+    except Exception as error:  # whatever its parts raise at numbers that do not fit each other
+        raise ModelError(f"{where}: encodes no frames of {crop} pixels ({_first_line(error)})") from error
+    if features.shape != (1, width) or not features.isfinite().all():
+        raise ModelError(f"{where}: gives no {width} finite numbers for a frame; bring the model directory again")
 
 
 def load_exactly(module: nn.Module, state: dict[str, torch.Tensor], where: Path) -> None:
@@ -186,9 +208,7 @@ def load_pretrained_tower(encoder: EncoderConfig, weights: Path | None = None) -
     path = weights or _pretrained_file(encoder)
     vision = config["vision_cfg"] | {"output_tokens": False}  # which are for a captioning decoder only
     image_only = {"embed_dim": config["embed_dim"], "quick_gelu": config.get("quick_gelu", False)}
-    clip = build_clip(
-        dataclasses.replace(encoder, custom={**image_only, "vision_cfg": vision, "text_cfg": SMALLEST_TEXT_TOWER})
-    )
+    clip = _build(encoder.architecture, {**image_only, "vision_cfg": vision, "text_cfg": SMALLEST_TEXT_TOWER})
     with _readable(path, encoder):
         state = _published_towers(path) or convert_state_dict(clip, load_state_dict(str(path), weights_only=True))
         clip.visual.load_state_dict(

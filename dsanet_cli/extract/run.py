@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class ExtractSettings:
     crops: tuple[int, ...] = (CENTRE_CROP,)
     sampled_frames: int = FRAMES_PER_SNIPPET
     """Frames encoded of each snippet and averaged."""
-    storage: str = "float32"
+    storage: Literal["float16", "float32"] = "float32"
     """Number format of the files: ``float16`` or ``float32``."""
     device: str = "auto"
     precision: str = "auto"

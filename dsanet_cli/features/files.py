@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsanet_cli.errors import FeatureError
+from dsanet_cli.files.regular import open_regular
 
 LIST_HEADER = ["path", "label"]
 _NAMED_MISSING = 5
@@ -17,6 +19,9 @@ _NAMED_MISSING = 5
 DEFAULT_FEATURE_FPS = Fraction(30)
 """Frames per second assumed for a feature file, which does not say (both data sets' usual rate)."""
 
+MOST_SNIPPETS = 10_000_000
+"""In one file; two months of video."""
+
 FloatArray = NDArray[np.float32]
 
 
@@ -24,16 +29,17 @@ def load_features(path: Path, width: int) -> FloatArray:
     """Read one feature file: (N, ``width``) float32, one row a snippet.
 
     Raises:
-        FeatureError: missing, not a numeric (N, ``width``) array, empty, or not finite.
+        FeatureError: missing, not a numeric (N, ``width``) array, empty, too large, or not finite.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        array = open_array(path)
     except FileNotFoundError as error:
         raise FeatureError(f"{path}: no such feature file") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise FeatureError(f"{path}: not a feature file ({error}); extract it again") from error
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
-        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "an archive"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FeatureError(f"{path}: not a feature file ({reason}); extract it again") from error
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
+        found = f"{str(array.dtype)[:40]!r} {array.shape}"
         raise FeatureError(f"{path}: expected floating-point features of shape (N, {width}), found {found}")
     if array.shape[1] != width:
         raise FeatureError(
@@ -42,10 +48,30 @@ def load_features(path: Path, width: int) -> FloatArray:
         )
     if len(array) == 0:
         raise FeatureError(f"{path}: holds no snippets")
-    features = array.astype(np.float32)
+    if len(array) > MOST_SNIPPETS:
+        raise FeatureError(f"{path}: holds {len(array)} snippets, more than {MOST_SNIPPETS}; cut the video into parts")
+    features = np.array(array, np.float32)
     if not np.isfinite(features).all():
         raise FeatureError(f"{path}: holds values that are not finite; extract it again")
     return features
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """The array in a ``.npy`` file, read from the disk as it is used.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+        ValueError: it is no array, holds Python objects, or is shorter than its header says.
+    """
+    with open_regular(path):
+        try:
+            with np.errstate(over="raise"):
+                array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # whatever Python's own parser raises at a header
+            raise ValueError(f"damaged header, {type(error).__name__}") from error
+    return array
 
 
 def fit_length(features: FloatArray, length: int) -> tuple[FloatArray, int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dsanet_cli.encoder.frame_encoder import TEN_CROPS
 from dsanet_cli.errors import FeatureError, OutputError, UsageError
+from dsanet_cli.features.files import open_array
 from dsanet_cli.features.sidecar import SIDECAR_FILE, Extraction, read_extraction, write_extraction
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.sources import FEATURE_SUFFIX
@@ -48,10 +49,10 @@ def crop_of(path: Path) -> int | None:
 def is_whole(path: Path, shape: tuple[int, int], storage: str) -> bool:
     """Whether ``path`` opens and holds finite numbers of this shape (N, D) and type."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        array = open_array(path)
+    except (OSError, ValueError):
         return False
-    if not isinstance(array, np.ndarray) or array.dtype != np.dtype(storage) or array.shape != shape:
+    if array.dtype != np.dtype(storage) or array.shape != shape:
         return False
     return bool(np.isfinite(array).all())
 

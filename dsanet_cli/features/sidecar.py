@@ -6,16 +6,20 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
+from msgspec import Meta
 
-from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Preprocessing
+from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Frames, Preprocessing
 from dsanet_cli.errors import FeatureError, ModelError
 from dsanet_cli.files.atomic import atomic_write
-from dsanet_cli.records import from_json, to_json
+from dsanet_cli.files.regular import read_regular
+from dsanet_cli.records import Name, PathText, SchemaError, Sha256, decode_exactly, to_json
 
 SIDECAR_FILE = "extraction.json"
-SIDECAR_SCHEMA = 1
+LARGEST_SIDECAR = 2**30
+"""Bytes; it has a line for each video."""
 
 
 @dataclass(frozen=True)
@@ -23,22 +27,21 @@ class Extraction:
     """How the feature files of a folder were made."""
 
     encoder: EncoderConfig
-    weights_sha256: str
+    weights_sha256: Sha256
     """Of the image tower's tensors (``tower_sha256``), the same whichever file they came from."""
     preprocessing: Preprocessing
-    sampled_frames: int
+    sampled_frames: Frames
     """Frames encoded of each snippet and averaged."""
-    crops: tuple[int, ...]
-    storage: str
-    """``float16`` or ``float32``."""
-    precision: str
+    crops: Annotated[tuple[Annotated[int, Meta(ge=0, le=9)], ...], Meta(min_length=1, max_length=10)]
+    storage: Literal["float16", "float32"]
+    precision: Name
     """Of the encoder: ``fp32``, ``bf16`` or ``fp16``."""
-    model: str | None = None
+    model: PathText | None = None
     """The model directory whose encoder it was, if it was one's."""
-    weights: str | None = None
+    weights: PathText | None = None
     """The checkpoint file that the encoder came from, if it was one."""
-    snippet_frames: int = FRAMES_PER_SNIPPET
-    schema: int = SIDECAR_SCHEMA
+    snippet_frames: Frames = FRAMES_PER_SNIPPET
+    schema: Literal[1] = 1
 
 
 def write_extraction(folder: Path, extraction: Extraction) -> None:
@@ -60,10 +63,10 @@ def read_extraction(path: Path) -> Extraction | None:
     """
     for folder in (path, *path.resolve().parents):
         sidecar = folder / SIDECAR_FILE
-        if sidecar.is_file():
+        if sidecar.exists():
             try:
-                return from_json(Extraction, json.loads(sidecar.read_text(encoding="utf-8")), str(sidecar))
-            except (OSError, ValueError, ModelError) as error:
+                return decode_exactly(Extraction, read_regular(sidecar, LARGEST_SIDECAR))
+            except (OSError, SchemaError, ModelError) as error:
                 raise FeatureError(f"{sidecar}: damaged ({error}); extract the features again") from error
     return None
 

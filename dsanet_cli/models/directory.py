@@ -26,12 +26,20 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dsanet_cli.config import ModelConfig
-from dsanet_cli.encoder.clip import build_clip, load_exactly, load_image_tower, load_pretrained_tower
+from dsanet_cli.encoder.clip import (
+    build_clip,
+    check_tower,
+    load_exactly,
+    load_image_tower,
+    load_pretrained_tower,
+    preprocessing_for,
+)
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import ModelError, OutputError
+from dsanet_cli.files.regular import check_inside, open_regular, read_regular
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.head.text_adapter import TextAdapter
-from dsanet_cli.records import from_json, to_json
+from dsanet_cli.records import SchemaError, decode_exactly, to_json
 
 CONFIG_FILE = "config.json"
 HEAD_FILE = "head.safetensors"
@@ -40,6 +48,8 @@ TEXT_FILE = "text_encoder.safetensors"
 ADAPTER_FILE = "text_adapter.safetensors"
 BUILT_IN_MODEL = "scenes"
 TEXT_FEATURES = "text_features"
+LARGEST_CONFIG = 16 * 2**20
+"""Bytes; a thousand classes with a hundred prompts each stay below."""
 
 TensorDict = dict[str, Tensor]
 
@@ -78,13 +88,17 @@ class Model:
         Raises:
             ModelError: the weights are missing or do not fit.
         """
-        encoder = self.config.encoder
+        encoder, crop = self.config.encoder, self.config.preprocessing.crop
+        if crop != (taken := preprocessing_for(encoder).crop):
+            raise ModelError(f"{self.directory}: frames are cut to {crop} pixels, its encoder takes {taken}")
         if encoder.pretrained is not None:
             return load_pretrained_tower(encoder, weights)
         if weights is not None:
             raise ModelError(f"{self.directory}: the model brings its own encoder; drop --encoder-weights")
         path = self.directory / IMAGE_FILE
-        return load_image_tower(encoder, _read_tensors(path, self.config), path)
+        tower = load_image_tower(encoder, _read_tensors(path), path)
+        check_tower(tower, crop, encoder.width, path)
+        return tower
 
 
 def models_folders() -> tuple[Path, ...]:
@@ -110,7 +124,7 @@ def find_model(name: str) -> Path:
     """
     candidates = (Path(name), *(folder / name for folder in models_folders()))
     for directory in candidates:
-        if (directory / CONFIG_FILE).is_file():
+        if (directory / CONFIG_FILE).exists():
             return directory
     if Path(name).is_dir():
         raise ModelError(f"{name}: not a model directory, it has no {CONFIG_FILE}")
@@ -119,8 +133,8 @@ def find_model(name: str) -> Path:
 
 
 def list_models() -> list[Path]:
-    """The directories of all models that can be given by name."""
-    return sorted(path.parent for folder in models_folders() for path in folder.glob(f"*/{CONFIG_FILE}"))
+    """The directories of all models that can be given by name; hidden ones are drafts."""
+    return sorted(path.parent for folder in models_folders() for path in folder.glob(f"[!.]*/{CONFIG_FILE}"))
 
 
 def read_config(directory: Path) -> ModelConfig:
@@ -131,12 +145,12 @@ def read_config(directory: Path) -> ModelConfig:
     """
     path = directory / CONFIG_FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        check_inside(path, directory)
+        return decode_exactly(ModelConfig, read_regular(path, LARGEST_CONFIG))
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise ModelError(f"{path}: damaged, not valid JSON; bring the model directory again") from error
-    return from_json(ModelConfig, data, str(path))
+    except (SchemaError, ModelError) as error:
+        raise ModelError(f"{path}: {error}; bring the model directory again, or update dsanet") from error
 
 
 def load_model(name: str) -> Model:
@@ -147,10 +161,11 @@ def load_model(name: str) -> Model:
     """
     directory = find_model(name)
     config = read_config(directory)
-    for file_name in config.files.keys() - {TEXT_FILE, ADAPTER_FILE}:  # which few need
-        _check_hash(directory / file_name, config)
+    brought = set() if config.encoder.pretrained else {IMAGE_FILE}
+    for file_name in sorted({HEAD_FILE} | brought | config.files.keys() - {TEXT_FILE, ADAPTER_FILE}):  # which few need
+        _check_file(directory / file_name, config)
     path = directory / HEAD_FILE
-    state = _read_tensors(path, config)
+    state = _read_tensors(path)
     text_features = state.pop(TEXT_FEATURES, None)
     expected = (len(config.classes), config.head.width)
     if text_features is None or tuple(text_features.shape) != expected:
@@ -158,6 +173,8 @@ def load_model(name: str) -> Model:
     with torch.device("meta"):
         head = DSANetHead(config.head)
     load_exactly(head, state, path)
+    if not all(bool(tensor.isfinite().all()) for tensor in (text_features, *state.values())):
+        raise ModelError(f"{path}: holds numbers that are not finite; train or import the model again")
     sha256 = _sha256(directory / CONFIG_FILE)
     return Model(directory, config, sha256, head.eval(), text_features.float())
 
@@ -171,10 +188,11 @@ def load_clip(directory: Path, config: ModelConfig) -> open_clip.CLIP:
     path = directory / TEXT_FILE
     if TEXT_FILE not in config.files:
         raise ModelError(f"{directory}: holds no text encoder, so its encoder cannot be trained on")
-    _check_hash(path, config)
     image_path = directory / IMAGE_FILE
-    state = _read_tensors(path, config)
-    state |= {f"visual.{name}": tensor for name, tensor in _read_tensors(image_path, config).items()}
+    _check_file(path, config)
+    _check_file(image_path, config)
+    state = _read_tensors(path)
+    state |= {f"visual.{name}": tensor for name, tensor in _read_tensors(image_path).items()}
     clip = build_clip(config.encoder)
     load_exactly(clip, state, path)
     return clip
@@ -189,9 +207,9 @@ def load_text_adapter(directory: Path, config: ModelConfig) -> TextAdapter:
     path = directory / ADAPTER_FILE
     if ADAPTER_FILE not in config.files:
         raise ModelError(f"{directory}: holds no text adapter, so its classes are fixed; import or train it again")
-    _check_hash(path, config)
+    _check_file(path, config)
     adapter = TextAdapter(config.head)
-    load_exactly(adapter, _read_tensors(path, config), path)
+    load_exactly(adapter, _read_tensors(path), path)
     return adapter.eval()
 
 
@@ -248,10 +266,11 @@ def save_model(
             data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
             (draft / file_name).write_bytes(data)  # save_file would make it readable by its owner only
         config = dataclasses.replace(config, files={name: _sha256(draft / name) for name in files})
-        text = json.dumps(to_json(config), indent=2, ensure_ascii=False) + "\n"
-        (draft / CONFIG_FILE).write_text(text, encoding="utf-8")
+        text = json.dumps(to_json(config), indent=2, ensure_ascii=False).encode() + b"\n"
+        decode_exactly(ModelConfig, text)  # what cannot be read again is not written
+        (draft / CONFIG_FILE).write_bytes(text)
         _put_in_place(draft, directory)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise OutputError(f"{directory}: cannot be written ({error}); choose another place") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -269,9 +288,7 @@ def _put_in_place(draft: Path, directory: Path) -> None:
     shutil.rmtree(old)
 
 
-def _read_tensors(path: Path, config: ModelConfig) -> TensorDict:
-    if path.name not in config.files:
-        raise ModelError(f"{path}: not listed in {CONFIG_FILE}; bring the model directory again")
+def _read_tensors(path: Path) -> TensorDict:
     try:
         tensors: TensorDict = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -279,8 +296,11 @@ def _read_tensors(path: Path, config: ModelConfig) -> TensorDict:
     return tensors
 
 
-def _check_hash(path: Path, config: ModelConfig) -> None:
+def _check_file(path: Path, config: ModelConfig) -> None:
+    if path.name not in config.files:
+        raise ModelError(f"{path}: not listed in {CONFIG_FILE}; bring the model directory again")
     try:
+        check_inside(path, path.parent)
         found = _sha256(path)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); bring the model directory again") from error
@@ -289,5 +309,5 @@ def _check_hash(path: Path, config: ModelConfig) -> None:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -5,24 +5,22 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
-from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import numpy as np
+from msgspec import convert
 
-from dsanet_cli.config import EventRule
 from dsanet_cli.errors import DsanetError, OutputError
+from dsanet_cli.files.regular import read_regular
 from dsanet_cli.names import utf8_text
-from dsanet_cli.records import from_json
-from dsanet_cli.timeline.timeline import Coverage, Event, ModelFacts, Sampling, Timeline, Verdict, VideoFacts
+from dsanet_cli.records import SchemaError, decode
+from dsanet_cli.timeline.schema import TIMELINE_SCHEMA, AnyVersion, EventEntry, TimelineFile
+from dsanet_cli.timeline.timeline import Event, Sampling, Timeline
 
-TIMELINE_SCHEMA = 1
-_NOT_JSON = "not whole JSON"
-_KEYS = ("schema", "video", "model", "sampling", "coverage", "snippets", "events", "verdict")
-_SNIPPET_KEYS = {"start", "end", "score", "label", "probabilities"}
-_EVENT_KEYS = {"start", "end", "peak_time", "peak_score", "label", "probabilities"}
+LARGEST_RESULT = 2**31
+"""Bytes; a month of video."""
 
 
 def write_json(timeline: Timeline, stream: IO[str]) -> None:
@@ -71,97 +69,80 @@ def write_csv(timeline: Timeline, stream: IO[str]) -> None:
         writer.writerow([f"{start:.3f}", f"{end:.3f}", f"{score:.6g}", label, *numbers])
 
 
-def read_timeline(path: Path) -> Timeline:
+def read_timeline(path: str | os.PathLike[str]) -> Timeline:
     """Read a timeline that :func:`write_json` wrote, and make sure that it is whole.
 
     Raises:
         OutputError: it cannot be opened, is cut off, is not a timeline, or is of another schema.
     """
     try:
-        return parse_timeline(path.read_text(encoding="utf-8"), str(path))
+        return parse_timeline(read_regular(path, LARGEST_RESULT), os.fspath(path))
     except OSError as error:
-        raise _incomplete(str(path), error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise _incomplete(str(path), _NOT_JSON) from error
+        raise _incomplete(os.fspath(path), error.strerror or str(error)) from error
 
 
-def parse_timeline(text: str, name: str) -> Timeline:
-    """As ``read_timeline``, from the text of the file called ``name``.
+def parse_timeline(text: str | bytes, name: str) -> Timeline:
+    """As ``read_timeline``, from what the file called ``name`` holds.
 
     Raises:
         OutputError: it is cut off, is not a timeline, or is of another schema.
     """
     try:
-        return _parse(json.loads(text, parse_constant=_refuse))
-    except (json.JSONDecodeError, RecursionError):
-        reason = _NOT_JSON
-    except KeyError as error:
-        reason = f"entry {error} is missing"
-    except (TypeError, AttributeError):
-        reason = "an entry is of another type"
-    except (DsanetError, ValueError, ZeroDivisionError) as error:
-        reason = str(error)
-    raise _incomplete(name, reason)
+        data = text.encode() if isinstance(text, str) else text
+        return _timeline(_decode(data))
+    except (DsanetError, ValueError) as error:
+        raise _incomplete(name, str(error)) from error
 
 
 def _incomplete(name: str, reason: str) -> OutputError:
     return OutputError(f"{name}: not a complete dsanet result: {reason}; write it again with --overwrite")
 
 
-def _parse(data: Any) -> Timeline:
-    schema = data["schema"]
-    if schema != TIMELINE_SCHEMA:
-        raise ValueError(f"schema {schema!r}, this version reads {TIMELINE_SCHEMA}")
-    program = data.pop("program", None)
-    _expect(data, set(_KEYS), "result")
-    fps = data["video"].pop("fps")
-    video = dataclasses.replace(
-        from_json(VideoFacts, data["video"], "video"), fps=None if fps is None else Fraction(fps)
-    )
-    rule = from_json(EventRule, data["sampling"].pop("event_rule"), "event_rule")
-    snippets = data["snippets"]
-    if not snippets:
-        raise ValueError("no snippets")
-    names = tuple(snippets[0]["probabilities"])
-    for snippet in snippets:
-        _expect(snippet, _SNIPPET_KEYS, "snippet")
-        _expect(snippet["probabilities"], set(names), "probabilities")
+def _decode(data: bytes) -> TimelineFile:
+    try:
+        return decode(TimelineFile, data)
+    except SchemaError:
+        if (schema := decode(AnyVersion, data).schema) != TIMELINE_SCHEMA:
+            raise SchemaError(f"schema {schema}, this version reads {TIMELINE_SCHEMA}") from None
+        raise
+
+
+def _timeline(file: TimelineFile) -> Timeline:
+    snippets, names = file.snippets, tuple(file.snippets[0].probabilities)
     timeline = Timeline(
-        video=video,
-        model=from_json(ModelFacts, data["model"], "model"),
+        video=file.video,
+        model=file.model,
         class_names=names,
-        sampling=from_json(Sampling, data["sampling"], "sampling"),
-        coverage=from_json(Coverage, data["coverage"], "coverage"),
-        starts=np.array([s["start"] for s in snippets], np.float64),
-        ends=np.array([s["end"] for s in snippets], np.float64),
-        scores=np.array([s["score"] for s in snippets], np.float32),
-        probabilities=np.array([[s["probabilities"][n] for n in names] for s in snippets], np.float32),
-        rule=rule,
-        events=tuple(_parse_event(event, names) for event in data["events"]),
-        verdict=from_json(Verdict, data["verdict"], "verdict"),
-        program=program,
+        sampling=convert(file.sampling, Sampling, from_attributes=True),
+        coverage=file.coverage,
+        starts=np.array([snippet.start for snippet in snippets], np.float64),
+        ends=np.array([snippet.end for snippet in snippets], np.float64),
+        scores=np.array([snippet.score for snippet in snippets], np.float32),
+        probabilities=np.array([_in_order(snippet.probabilities, names) for snippet in snippets], np.float32),
+        rule=file.sampling.event_rule,
+        events=tuple(_event(event, names) for event in file.events),
+        verdict=file.verdict,
+        program=file.program,
     )
-    labels = {snippet["label"] for snippet in snippets} | {timeline.verdict.label}
-    if strange := (labels | {event.label for event in timeline.events}) - set(names):
+    labels = {snippet.label for snippet in snippets} | {event.label for event in file.events} | {file.verdict.label}
+    if strange := labels - set(names):
         raise ValueError(f"label {strange.pop()!r} is no class of it")
     if timeline.verdict.anomalous != bool(timeline.events):
         raise ValueError("the verdict does not fit the events")
     return timeline
 
 
-def _parse_event(data: dict[str, Any], names: tuple[str, ...]) -> Event:
-    _expect(data, _EVENT_KEYS, "event")
-    _expect(data["probabilities"], set(names), "probabilities")
-    return from_json(Event, data | {"probabilities": [data["probabilities"][n] for n in names]}, "event")
+def _event(entry: EventEntry, names: tuple[str, ...]) -> Event:
+    probabilities = tuple(_in_order(entry.probabilities, names))
+    return Event(entry.start, entry.end, entry.peak_time, entry.peak_score, entry.label, probabilities)
 
 
-def _expect(data: dict[str, Any], keys: set[str], what: str) -> None:
-    if data.keys() != keys:
-        raise ValueError(f"{what}: entries {sorted(data.keys() ^ keys)} are missing or unknown")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number")
+def _in_order(probabilities: dict[str, float], names: tuple[str, ...]) -> list[float]:
+    if tuple(probabilities) == names:
+        return list(probabilities.values())
+    if different := probabilities.keys() ^ set(names):
+        raise ValueError(f"probabilities: class {different.pop()!r} is not in all of them")
+    return [probabilities[name] for name in names]
 
 
 def _rows(timeline: Timeline) -> Iterator[tuple[float, float, float, str, list[float]]]:

@@ -10,29 +10,33 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from dsanet_cli.config import EventRule
+from dsanet_cli.config import EventRule, Frames
+from dsanet_cli.records import Count, Length, Name, PathText, Seconds, Sha256, Share
 
 TIME_STEP = 1e-3
 """Seconds; times closer than this are the same (results keep milliseconds)."""
+
+
+Spans = tuple[tuple[Seconds, Seconds], ...]
 
 
 @dataclass(frozen=True)
 class VideoFacts:
     """What was analysed. A feature file has no picture: its size and codec are None."""
 
-    path: str
-    frames: int
-    duration: float
+    path: PathText
+    frames: Count
+    duration: Length
     """Seconds."""
     fps: Fraction | None = None
-    width: int | None = None
-    height: int | None = None
-    codec: str | None = None
-    bytes: int | None = None
+    width: Count | None = None
+    height: Count | None = None
+    codec: Name | None = None
+    bytes: Count | None = None
     """Size of the file when it was opened."""
-    mtime: float | None = None
+    mtime: Seconds | None = None
     """When the file was written, seconds since the epoch, as it said before the analysis."""
-    real_path: str | None = None
+    real_path: PathText | None = None
     """Absolute and without links, where ``path`` is as it was given."""
 
 
@@ -40,9 +44,9 @@ class VideoFacts:
 class ModelFacts:
     """Which model scored the video."""
 
-    name: str
-    sha256: str
-    encoder_sha256: str | None = None
+    name: Name
+    sha256: Sha256
+    encoder_sha256: Sha256 | None = None
     """Of the file of encoder weights, where one was given beside the model."""
 
 
@@ -50,12 +54,12 @@ class ModelFacts:
 class Sampling:
     """How frames became snippets. Two samplings that differ only in the device are equal."""
 
-    snippet_frames: int
-    sampled_frames: int | None
+    snippet_frames: Frames
+    sampled_frames: Frames | None
     """Frames encoded per snippet; None for a feature file."""
-    precision: str
-    device: str | None = field(default=None, compare=False)
-    scan_level: float | None = None
+    precision: Name
+    device: Name | None = field(default=None, compare=False)
+    scan_level: Share | None = None
     """Score from which on a scan of key frames was followed by full decoding; None without a scan."""
 
 
@@ -63,10 +67,10 @@ class Sampling:
 class Coverage:
     """What share of the duration was analysed (0..1); spans are (start, end) in seconds, in order of time."""
 
-    analysed: float = 1.0
-    holes: tuple[tuple[float, float], ...] = ()
+    analysed: Share = 1.0
+    holes: Spans = ()
     """Could not be decoded."""
-    scanned: tuple[tuple[float, float], ...] = ()
+    scanned: Spans = ()
     """Only key frames were looked at."""
 
 
@@ -108,8 +112,8 @@ class Verdict:
     """The video in one line: is there an event, of which class, and the highest score of all snippets."""
 
     anomalous: bool
-    label: str
-    score: float
+    label: Name
+    score: Share
 
 
 @dataclass(frozen=True, eq=False)

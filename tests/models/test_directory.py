@@ -10,7 +10,7 @@ from tiny import CLASSES, WIDTH, save_tiny_model, tiny_clip, tiny_config
 from dsanet_cli.config import ModelConfig
 from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.models.directory import find_model, list_models, load_clip, load_model, load_text_adapter, read_config
-from dsanet_cli.records import from_json, to_json
+from dsanet_cli.records import decode_exactly, to_json
 
 
 @pytest.fixture
@@ -43,17 +43,17 @@ def test_both_towers_load_for_training(directory):
 
 def test_config_survives_json():
     config = tiny_config()
-    assert from_json(ModelConfig, json.loads(json.dumps(to_json(config))), "config.json") == config
+    assert decode_exactly(ModelConfig, json.dumps(to_json(config)).encode()) == config
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data.pop("head"), "head is missing"),
-        (lambda data: data.update(colour="red"), "unknown entry colour"),
-        (lambda data: data["head"].update(window="256"), "window: '256' is not a int"),
+        (lambda data: data.pop("head"), "missing required field `head`"),
+        (lambda data: data.update(colour="red"), "unknown entry 'colour'"),
+        (lambda data: data["head"].update(window="256"), "head.window: expected `int`, got `str`"),
         (lambda data: data["preprocessing"].update(mean=[0.5]), "mean"),
-        (lambda data: data["head"].update(width=99), "the head takes features 99 wide"),
+        (lambda data: data["head"].update(width=24), "the head takes features 24 wide"),
         (lambda data: data.update(classes=[]), "normal class"),
     ],
 )
@@ -68,7 +68,7 @@ def test_a_config_that_does_not_fit_names_the_entry(directory, change, message):
 
 def test_config_that_is_not_json(directory):
     (directory / "config.json").write_text("{")
-    with pytest.raises(ModelError, match=r"config\.json: damaged"):
+    with pytest.raises(ModelError, match=r"config\.json: not whole JSON"):
         load_model(str(directory))
 
 

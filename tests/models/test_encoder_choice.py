@@ -35,7 +35,7 @@ def test_an_architecture_with_a_tag():
 def test_an_architecture_with_a_file(tmp_path, monkeypatch):
     monkeypatch.setattr("open_clip.get_model_config", lambda name: ENCODER.custom)
     save_file(tiny_clip().state_dict(), tmp_path / "weights.safetensors")
-    chosen = choose_encoder(EncoderChoice(architecture="Any", weights=tmp_path / "weights.safetensors"))
+    chosen = choose_encoder(EncoderChoice(architecture="ViT-B-16", weights=tmp_path / "weights.safetensors"))
     assert chosen.config.width == 16
     images = torch.randn(2, 3, 32, 48)
     with torch.inference_mode():

@@ -226,7 +226,7 @@ def change(path, *keys, to):
 def test_a_result_with_a_missing_part_is_refused(tmp_path, key):
     path = saved(tmp_path, make())
     change(path, key, to=KeyError)
-    with pytest.raises(OutputError, match=f"'{key}'"):
+    with pytest.raises(OutputError, match=f"`{key}`"):
         read_timeline(path)
 
 
@@ -234,30 +234,35 @@ def test_a_result_with_a_missing_part_is_refused(tmp_path, key):
     ("keys", "to", "reason"),
     [
         (("schema",), 2, "schema 2, this version reads 1"),
-        (("extra",), 1, "'extra'"),
-        (("video", "codec"), 7, "video: codec: 7 is not"),
-        (("video", "fps"), KeyError, "'fps' is missing"),
-        (("video", "fps"), "1/0", "Fraction"),
-        (("video", "frames"), KeyError, "frames is missing"),
-        (("model", "sha256"), KeyError, "sha256 is missing"),
-        (("sampling", "event_rule"), KeyError, "'event_rule' is missing"),
-        (("sampling", "event_rule", "release"), "low", "'low' is not"),
+        (("video", "codec"), 7, "video.codec: expected `str | null`, got `int`"),
+        (("video", "fps"), "1/0", "video.fps: expected a fraction such as '30000/1001', got '1/0'"),
+        (("video", "fps"), "1e999999999", "got '1e999999999'"),
+        (("video", "fps"), f"{10**40}/1", "video.fps: "),
+        (("video", "fps"), 30, "video.fps: "),
+        (("video", "path"), "x" * 200_000, "length <= 100000"),
+        (("video", "frames"), 10**25, "video.frames: "),
+        (("video", "frames"), -1, "video.frames: expected `int` >= 0"),
+        (("video", "duration"), 1e300, "video.duration: "),
+        (("video", "frames"), KeyError, "video: object missing required field `frames`"),
+        (("model", "sha256"), KeyError, "`sha256`"),
+        (("sampling", "event_rule"), KeyError, "`event_rule`"),
+        (("sampling", "event_rule", "release"), "low", "event_rule.release: expected `float`, got `str`"),
         (("coverage", "holes"), [[1]], "holes"),
-        (("snippets",), [], "no snippets"),
-        (("snippets", 1, "score"), KeyError, "'score'"),
-        (("snippets", 1, "score"), 1.5, "not in 0..1"),
-        (("snippets", 1, "score"), None, "not in 0..1"),
+        (("snippets",), [], "snippets: expected `array` of length >= 1"),
+        (("snippets", 1, "score"), KeyError, "`score`"),
+        (("snippets", 1, "score"), 1.5, "snippets[1].score: expected `float` <= 1.0"),
+        (("snippets", 1, "score"), None, "snippets[1].score: "),
         (("snippets", 1, "score"), float("nan"), "NaN is not a number"),
         (("snippets", 1, "label"), "flood", "'flood'"),
         (("snippets", 1, "end"), 0.1, "ends before"),
         (("snippets", 1, "probabilities", "normal"), KeyError, "'normal'"),
         (("snippets", 1, "probabilities", "flood"), 0.1, "'flood'"),
-        (("events", 0, "peak_time"), KeyError, "'peak_time'"),
+        (("events", 0, "peak_time"), KeyError, "`peak_time`"),
         (("events", 0, "label"), "flood", "'flood'"),
         (("events",), [], "verdict does not fit"),
-        (("events",), None, "another type"),
+        (("events",), None, "events: expected `array`, got `null`"),
         (("verdict", "label"), "flood", "'flood'"),
-        (("verdict", "score"), "high", "'high' is not"),
+        (("verdict", "score"), "high", "verdict.score: expected `float`, got `str`"),
     ],
 )
 def test_a_damaged_result_is_refused(tmp_path, keys, to, reason):
@@ -269,6 +274,37 @@ def test_a_damaged_result_is_refused(tmp_path, keys, to, reason):
     assert message.startswith(f"{path}: not a complete dsanet result: ")
     assert reason in message
     assert "\n" not in message
+
+
+def test_entries_of_a_later_version_are_ignored(tmp_path):
+    path = saved(tmp_path, make())
+    before = read_timeline(path)
+    places = [(), ("video",), ("model",), ("sampling",), ("sampling", "event_rule"), ("coverage",)]
+    places += [("snippets", 0), ("events", 0), ("verdict",)]
+    for place in places:
+        change(path, *place, "colour", to={"of": [1, None, "x"]})
+    assert dumps(read_timeline(path)) == dumps(before)
+
+
+def test_entries_that_came_later_may_be_missing(tmp_path):
+    path = saved(tmp_path, make())
+    for place in [("video", "bytes"), ("sampling", "device"), ("sampling", "scan_level"), ("coverage", "scanned")]:
+        change(path, *place, to=KeyError)
+    assert read_timeline(path).video.bytes is None
+
+
+def test_reading_waits_for_no_pipe_and_no_device(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    for path in (tmp_path / "a.json", "/dev/zero", tmp_path):
+        with pytest.raises(OutputError, match="Not a regular file"):
+            read_timeline(path)
+
+
+def test_a_result_of_an_implausible_size_is_refused(tmp_path):
+    with (tmp_path / "a.json").open("wb") as stream:
+        stream.truncate(10**13)
+    with pytest.raises(OutputError, match="Larger than 2048 MiB"):
+        read_timeline(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize(

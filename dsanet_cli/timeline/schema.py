@@ -1,0 +1,80 @@
+"""The timeline file as it lies on the disk: what its entries are called, their types and bounds.
+
+Readers ignore entries that they do not know, and an entry that is new has a default, so that older files stay
+readable and ``schema`` stays 1. ``timeline.schema.json`` says the same in a form that other programs read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from dsanet_cli.config import EventRule
+from dsanet_cli.records import Name, Seconds, Share, json_schema
+from dsanet_cli.timeline.timeline import Coverage, ModelFacts, Sampling, Verdict, VideoFacts
+
+TIMELINE_SCHEMA = 1
+SCHEMA_FILE = "timeline.schema.json"
+
+Probabilities = Annotated[dict[Name, Share], Meta(min_length=2, max_length=1000, description="of each class")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingEntry(Sampling):
+    """How frames became snippets, and snippets events."""
+
+    event_rule: EventRule
+
+
+@dataclass(frozen=True)
+class SnippetEntry:
+    """One row of the score curve."""
+
+    start: Seconds
+    end: Seconds
+    score: Share
+    label: Name
+    probabilities: Probabilities
+
+
+@dataclass(frozen=True)
+class EventEntry:
+    """One span in which something abnormal happens."""
+
+    start: Seconds
+    end: Seconds
+    peak_time: Seconds
+    """Centre of the snippet with the highest score."""
+    peak_score: Share
+    label: Name
+    probabilities: Probabilities
+
+
+@dataclass(frozen=True)
+class TimelineFile:
+    """A video's timeline as dsanet writes it."""
+
+    schema: Literal[1]
+    video: VideoFacts
+    model: ModelFacts
+    sampling: SamplingEntry
+    coverage: Coverage
+    snippets: Annotated[tuple[SnippetEntry, ...], Meta(min_length=1)]
+    events: tuple[EventEntry, ...]
+    verdict: Verdict
+    program: Name | None = None
+    """Its name and version."""
+
+
+@dataclass(frozen=True)
+class AnyVersion:
+    """What files of all versions have in common."""
+
+    schema: int
+
+
+def timeline_schema() -> dict[str, Any]:
+    """The JSON Schema of timeline files."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema(TimelineFile)}
