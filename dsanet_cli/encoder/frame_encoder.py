@@ -82,7 +82,7 @@ class FrameEncoder:
 
 
 def _prepare_lane(device: torch.device) -> None:
-    """Settings of the thread that makes them."""
+    """Set up the calling thread as a lane."""
     torch.set_num_threads(1)
     if device.type == "cuda":
         torch.cuda.set_stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]

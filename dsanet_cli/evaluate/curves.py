@@ -21,9 +21,9 @@ WIDTH, HEIGHT = 1200, 660
 SIDE, TOP, LEFT, BETWEEN = 490, 74, 74, 92
 """Pixels: of each square plot, above it, left of it, and between the two."""
 FONT = "DejaVu Sans"
-"""matplotlib brings it."""
+"""Comes with matplotlib."""
 DASHES: tuple[Any, ...] = ("solid", (0, (6, 2)), (0, (2, 1.5)))
-"""So that curves stand apart without their colours, too."""
+"""Tell the curves apart where colours do not."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def save_curves(scores: Sequence[ScoreCurves], anomalous_share: float, caption: 
 
     Args:
         scores: up to three kinds of score of the same videos.
-        anomalous_share: of all frames (0..1); the precision that chance reaches.
+        anomalous_share: share of all frames (0..1), which is the precision of random scores.
         caption: what was evaluated, in a line.
         target: a binary stream.
 

@@ -25,9 +25,9 @@ IOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
 """Overlaps at which the field reports detection mAP."""
 
 PROPOSAL_DEPTH = 0.6
-"""A proposal starts this share of a curve's range below its maximum."""
+"""The threshold of proposals: this share of a curve's range below its maximum."""
 STRENGTH_WEIGHT = 0.7
-"""Weight of the class's strength in the whole video in a proposal's score."""
+"""How much the class's strength in the whole video counts in a proposal's score."""
 STRENGTH_SHARE = 16
 """The strength is the mean of the highest 1/16 of the frames."""
 
@@ -37,7 +37,7 @@ class DetectionFigures:
     """Detection mAP by overlap, 0..1.
 
     ``published`` and ``anomaly`` differ because the published mean takes in the normal class (which in
-    UCF-Crime can only score 0) and collapses to 0 when one class has no proposal at all.
+    UCF-Crime can only score 0) and is 0 when one class has no proposal at all.
     """
 
     ious: tuple[float, ...]

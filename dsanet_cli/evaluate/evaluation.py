@@ -97,7 +97,7 @@ class TruthFiles:
 
 @dataclass(frozen=True)
 class Truth:
-    """What happens in the videos of a list, in its order."""
+    """The ground truth of a list's videos, in the list's order."""
 
     names: tuple[str, ...]
     labels: tuple[FrameLabels, ...]
@@ -174,7 +174,7 @@ def label_map(class_names: Sequence[str]) -> Mapping[str, str]:
 
 
 def truth_files(truth: Path, segments: Path | None = None, labels: Path | None = None) -> TruthFiles:
-    """Sort out what a user gives: an annotation file, or a frame array (``.npy``) with or without the other two.
+    """Tell apart what a user names: an annotation file, or a frame array (``.npy``) with or without the other two.
 
     Raises:
         UsageError: files that do not go together.
@@ -221,7 +221,7 @@ def read_truth(files: TruthFiles, names: Sequence[str], frames: Sequence[int], l
 
 
 def evaluate(scored: Sequence[ScoredVideo], truth: Truth, class_names: Sequence[str]) -> Evaluation:
-    """Compare scores with ground truth: everything that it allows to compute.
+    """Compare scores with ground truth: all figures that can be computed from it.
 
     Args:
         scored: in the order of ``truth``.
@@ -301,7 +301,7 @@ def _video_figures(video: ScoredVideo, labels: FrameLabels, class_names: Sequenc
 
 
 def _check_distinct(names: Sequence[str]) -> None:
-    """Annotations go by name: two feature files of one name would both count as that video."""
+    """Refuse two feature files of one name: annotations, matched by name, would count for both."""
     if twice := [name for name, count in Counter(map(video_name, names)).items() if count > 1]:
         raise SourceError(
             f"videos are listed more than once: {listed(twice)}; keep one feature file (one crop) of each on the list"

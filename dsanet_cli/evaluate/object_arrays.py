@@ -1,7 +1,7 @@
 """Reads the ``.npy`` arrays of lists that the research repositories share, without running what is in them.
 
 Such a file holds a pickle, and a pickle can name any function to call. Here the names that NumPy writes are
-replaced with classes that only keep what they are given; any other name is refused.
+replaced by classes that only store their arguments; any other name is refused.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Value: TypeAlias = "str | int | float | list[Value]"
 
 MAX_DEPTH = 6
 MAX_VALUES = 1_000_000
-"""Far above any data set's; a small pickle can hold one list a million times over."""
+"""Far more than any data set has; a small pickle can repeat one list a million times."""
 
 _NUMBER_OR_TEXT = re.compile(r"[iu][1248]|f[248]|b1|U\d+")
 
 
 class _RefusedError(Exception):
-    """The pickle holds something else than lists of strings and numbers."""
+    """The pickle holds something other than lists of strings and numbers."""
 
 
 def read_lists(path: Path) -> list[Value]:
@@ -77,7 +77,7 @@ def _one_line_errors(path: Path) -> Iterator[None]:
         raise SourceError(
             f"{path}: refused, nothing in it was run: {error}; an array of lists of strings and numbers is needed"
         ) from error
-    except Exception as error:  # Damaged headers and pickles fail in any of a dozen ways.
+    except Exception as error:  # Damaged headers and pickles fail in a dozen ways.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SourceError(f"{path}: not a readable .npy array ({reason}); fetch or save it again") from error
 
@@ -91,7 +91,7 @@ def _read_header(stream: IO[bytes], version: tuple[int, int]) -> tuple[tuple[int
 
 
 class _Array:
-    """Stands in for ``numpy.ndarray`` and the function that starts one: keeps its elements."""
+    """Replaces ``numpy.ndarray`` and the function that creates one: stores its elements."""
 
     def __init__(self, *_: object) -> None:
         self.values: list[Any] | None = None
@@ -104,7 +104,7 @@ class _Array:
 
 
 class _Dtype:
-    """Stands in for ``numpy.dtype``."""
+    """Replaces ``numpy.dtype``."""
 
     def __init__(self, code: str, *_: object) -> None:
         self.code, self.order = code, "|"
@@ -114,7 +114,7 @@ class _Dtype:
 
 
 class _Scalar:
-    """Stands in for the function that makes a NumPy number or string."""
+    """Replaces the function that creates a NumPy number or string."""
 
     def __init__(self, dtype: _Dtype, data: bytes) -> None:
         if not (isinstance(dtype, _Dtype) and _NUMBER_OR_TEXT.fullmatch(dtype.code)):
@@ -147,7 +147,7 @@ class _Unpickler(pickle.Unpickler):
 
 def _unpickle(data: bytes) -> list[Any]:
     for operation, argument, _ in pickletools.genops(data):
-        # The unpickler makes room for as many references as the highest number says.
+        # The unpickler allocates as many references as the highest number says.
         if operation.name.endswith("PUT") and int(argument or 0) > len(data):
             raise ValueError("damaged pickle: a reference out of range")
     array = _Unpickler(io.BytesIO(data)).load()
@@ -157,7 +157,7 @@ def _unpickle(data: bytes) -> list[Any]:
 
 
 def _nested(values: list[Any], shape: tuple[int, ...]) -> list[Any]:
-    """Give the flat elements of an object array the lists of lists of its shape."""
+    """Nest the flat elements of an object array in lists, by its shape."""
     if len(values) != np.prod(shape, dtype=object):
         raise ValueError(f"{len(values)} elements for the shape {shape}")
     for length in reversed(shape[1:]):

@@ -1,6 +1,6 @@
 """An evaluation as tables and files: ``metrics.json`` and ``per_video.csv``.
 
-Figures are percent on screen, as papers print them, and 0..1 in files; what does not exist is ``-`` on screen,
+Figures are in per cent on screen, as papers print them, and 0..1 in files. One that does not exist is ``-`` on screen,
 null in JSON and empty in CSV.
 """
 
@@ -32,7 +32,7 @@ VIDEO_COLUMNS = ("name", "label", "frames", "highest_score", "mean_score", "auc"
 
 @dataclass(frozen=True)
 class Report:
-    """An evaluation, and what was evaluated on what."""
+    """An evaluation, with the model and the list that it is of."""
 
     model: str
     model_sha256: str
@@ -80,7 +80,7 @@ def write_videos(videos: Sequence[VideoFigures], labels: Sequence[str], stream: 
 
 
 def print_tables(report: Report, console: Console) -> None:
-    """Print the figures; what could not be computed is named in a line."""
+    """Print the figures, and a line that names those that could not be computed."""
     evaluation = report.evaluation
     blocks: list[Table | Group | str] = [_frame_table(evaluation)]
     if evaluation.detection is not None:
@@ -124,7 +124,7 @@ def _class_table(report: Report) -> Table:
 
 
 def _confusion_table(confusion: IntArray, class_names: Sequence[str]) -> Table:
-    """Rows are named, columns numbered like them: 13 names side by side fit no terminal."""
+    """Number the rows and let the columns carry the numbers only: 13 names side by side fit no terminal."""
     table = _table("events: true class, seen as", *map(str, range(1, len(class_names) + 1)))
     for number, (name, counts) in enumerate(zip(class_names, confusion.tolist(), strict=True), start=1):
         table.add_row(f"{number:>2} {name}", *(str(count) if count else "." for count in counts))

@@ -42,7 +42,7 @@ class EvalSettings:
     model: str
     list_file: Path
     truth: Path
-    """An annotation file, or a research repository's ``gt*.npy``, with which the next two may go."""
+    """An annotation file, or a research repository's ``gt*.npy``; only the latter goes with the next two."""
     segments: Path | None
     labels: Path | None
     output: Path

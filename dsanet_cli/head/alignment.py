@@ -1,4 +1,4 @@
-"""Alignment of what is seen with what the classes mean: fine-grained, and decoupled (DCSA, paper 3)."""
+"""Alignment of visual features with class features: fine-grained, and decoupled (DCSA, paper section 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dsanet_cli.head.layers import Mlp
 _TEMPERATURE = 0.07
 """Cosine similarities are divided by this to become logits."""
 _SHARPNESS = 10.0
-"""How strongly DCSA favours snippets that are surely abnormal, or surely normal."""
+"""How strongly DCSA favours snippets with the highest, or the lowest, scores."""
 
 
 def cosine_logits(visual: Tensor, classes: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class FineGrainedAlignment(nn.Module):
 
 
 def decoupled_logits(visual: Tensor, scores: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-    """Class logits of a video's event and of its background, told apart by the scores (DCSA).
+    """Class logits of a video's event and of its background, separated by the scores (DCSA).
 
     Args:
         visual: V (B, T, D).

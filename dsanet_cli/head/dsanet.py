@@ -103,7 +103,7 @@ class DSANet(nn.Module):
     """The head with its text adapter and normality model: everything that is trained.
 
     ``model.head.state_dict()`` is what a model directory holds for inference. CLIP is frozen and
-    handed in, so it is no part of this module's parameters.
+    passed in, so its parameters are not this module's.
     """
 
     def __init__(self, config: HeadConfig) -> None:
@@ -122,7 +122,7 @@ class DSANet(nn.Module):
         output: HeadOutput = self.head(features, lengths, text_features)
         scores = output.logits1.sigmoid()  # (B, T)
         logits3, logits4 = decoupled_logits(output.visual, scores, text_features)
-        # The part whose gradients suffer most from rounding, in float32 already.
+        # In float32 from here on: these gradients suffer most from rounding.
         with torch.autocast(features.device.type, enabled=False):
             reconstruction, gather = self.normality(output.visual.float(), scores.float())
         return TrainingOutput(

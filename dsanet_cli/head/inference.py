@@ -37,7 +37,7 @@ def cut_windows(features: Tensor, window: int) -> tuple[Tensor, Tensor]:
 
 
 def class_probabilities(logits1: Tensor, logits2: Tensor, temperature: float) -> Tensor:
-    """Give 1 − p to normal, and p shared out among the anomaly classes; p = σ(logits1 / τ).
+    """Divide the probability: 1 − p to normal, p among the anomaly classes; p = σ(logits1 / τ).
 
     Args:
         logits1: (N,).
@@ -89,7 +89,7 @@ def score_snippets(
 def score_window(head: DSANetHead, features: Tensor, text_features: Tensor, temperature: float) -> SnippetScores:
     """Score one window of a stream as it fills, or the shorter one at its end.
 
-    Windows know nothing of each other, so all windows of a video give what ``score_snippets`` gives.
+    Windows are independent, so all windows of a video give what ``score_snippets`` gives.
 
     Args:
         head: as for ``score_snippets``, and so are the others.

@@ -14,7 +14,7 @@ _QUICK_GELU_SLOPE = 1.702
 def quick_gelu(x: Tensor) -> Tensor:
     """CLIP's activation, x · sigmoid(1.702 x).
 
-    Written by way of SiLU, the same function in one fused kernel that keeps one tensor for the backward pass.
+    Computed by SiLU: one fused kernel, which stores one tensor for the backward pass.
     """
     return F.silu(_QUICK_GELU_SLOPE * x) / _QUICK_GELU_SLOPE
 

@@ -19,10 +19,10 @@ from dsanet_cli.head.dsanet import TrainingOutput
 from dsanet_cli.head.layers import valid_snippets
 
 _SNIPPETS_PER_INSTANCE = 16
-"""Multiple-instance learning: of every 16 snippets the highest one speaks for the video."""
+"""Multiple-instance learning: one in 16 snippets, those with the highest values, represent the video."""
 _LABEL_SMOOTHING = 0.1
 _BACKGROUND_TARGET = 0.01
-"""What the background's target gives each anomaly class, against 1 for normal."""
+"""Target of each anomaly class for the background, where normal has 1 (before normalising)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        """What is minimised: their sum, the alignment loss weighted, without those of parts left out."""
+        """The sum to minimise, with the weighted alignment loss and without the parts that are left out."""
         total = self.classification + self.alignment_weight * self.alignment + self.text_separation
         if self.parts.dcsa:
             total = total + self.event + self.background
@@ -103,7 +103,7 @@ def top_mean(values: Tensor, lengths: Tensor) -> Tensor:
 
 
 def classification_loss(scores: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
-    """Is the video abnormal at all: scores s (B, T) in 0..1 against 1 − y_0."""
+    """Whether the video is abnormal: scores s (B, T) in 0..1 against 1 − y_0."""
     return F.binary_cross_entropy(top_mean(scores, lengths), 1 - labels[:, 0])
 
 

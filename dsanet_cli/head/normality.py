@@ -42,7 +42,7 @@ class CrossAttention(nn.Module):
 
 
 class AggregationBlock(nn.Module):
-    """Prototypes take in the video's normal snippets (softmax attention, pre-norm, residual)."""
+    """Gather a video's normal snippets into prototypes (softmax attention, pre-norm, residual)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class PrototypeAttention(CrossAttention):
 
 
 class DecoderBlock(nn.Module):
-    """Snippets expressed by prototypes; no residual around the attention, so nothing else gets through."""
+    """Rebuild snippets from prototypes; without a residual around the attention, nothing else passes through."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()

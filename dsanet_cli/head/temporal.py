@@ -1,4 +1,4 @@
-"""Temporal encoder: lets each snippet see its neighbours and its like (paper section 3, after VadCLIP)."""
+"""Temporal encoder: relates snippets that are close in time or look alike (paper section 3, after VadCLIP)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsanet_cli.config import HeadConfig
 from dsanet_cli.head.layers import Mlp, quick_gelu, valid_snippets
 
 _SIMILARITY_THRESHOLD = 0.7
-"""Cosine up to which two snippets count as unlike each other."""
+"""Snippets with a cosine of this or less are not alike."""
 
 
 class LocalAttentionBlock(nn.Module):

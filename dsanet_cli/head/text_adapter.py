@@ -37,7 +37,7 @@ class Prompts:
     class_count: int
 
     def tokens_padded(self, context_length: int) -> Tensor:
-        """Tokens (P, ``context_length``), as CLIP's own text encoder wants them."""
+        """Tokens (P, ``context_length``), as CLIP's own text encoder takes them."""
         return F.pad(self.tokens, (0, context_length - self.tokens.shape[1]))
 
     def to(self, device: torch.device | str) -> Prompts:
@@ -64,7 +64,7 @@ def tokenise(classes: Sequence[AnomalyClass], tokenizer: Tokenizer | None = None
     for c in classes:
         if not c.prompts or not all(prompt.strip() for prompt in c.prompts):
             raise ModelError(f"class {c.name!r}: needs at least one prompt, and none may be empty")
-    # one position more than there is room for, since open_clip cuts what is too long without a word
+    # one position more than there is room for, since open_clip cuts long texts silently
     tokens = tokenizer([prompt for _, prompt in texts], context_length=context_length + 1)
     ends = tokens.argmax(dim=-1)  # the end token has the highest number
     for (_, prompt), end in zip(texts, ends.tolist(), strict=True):
@@ -75,7 +75,7 @@ def tokenise(classes: Sequence[AnomalyClass], tokenizer: Tokenizer | None = None
 
 
 class TextAdapter(nn.Module):
-    """The adapters' weights; CLIP itself is frozen, not part of this module, and handed in."""
+    """The adapters' weights; CLIP itself is frozen, passed in, and not part of this module."""
 
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class TextAdapter(nn.Module):
         self.layers = nn.ModuleList(_adapter(config.text_width, width) for width in widths)
 
     def forward(self, clip: CLIP, prompts: Prompts) -> Tensor:
-        """Class features E by way of the frozen text tower.
+        """Class features E, computed with the frozen text tower.
 
         Args:
             clip: open_clip's ``CLIP`` in float32, its text tower ``text_width`` wide.

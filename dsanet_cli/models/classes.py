@@ -1,4 +1,4 @@
-"""One's own classes: from a TOML file, or from the labels of a training list."""
+"""Classes of the user's own: from a TOML file, or from the labels of a training list."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def classes_of_labels(labels: Iterable[str], where: Path) -> OwnClasses:
 
 
 def own_preset(name: str, own: OwnClasses, encoder: EncoderConfig, clip: open_clip.CLIP) -> Preset:
-    """The published settings of UCF-Crime, on one's own classes and an encoder of any width."""
+    """The published settings of UCF-Crime, for other classes and an encoder of any width."""
     text_width, layers = clip.token_embedding.embedding_dim, len(clip.transformer.resblocks)
     head = UCF_CRIME.head
     return dataclasses.replace(
@@ -96,7 +96,7 @@ def own_preset(name: str, own: OwnClasses, encoder: EncoderConfig, clip: open_cl
 
 
 def check_width(preset: Preset, encoder: EncoderConfig) -> None:
-    """Refuse an encoder whose features a published preset's head does not take.
+    """Refuse an encoder whose features do not fit a published preset's head.
 
     Raises:
         UsageError: another width.

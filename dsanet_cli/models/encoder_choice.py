@@ -18,7 +18,7 @@ from dsanet_cli.models.presets import PUBLISHED_ENCODER
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """What the command line says of the encoder; nothing at all means the published one."""
+    """The encoder options of a command line; with none of them, the published encoder."""
 
     model: str | None = None
     """Name or directory of a model whose encoder and preprocessing to take."""
@@ -32,7 +32,7 @@ class EncoderChoice:
 
 @dataclass(frozen=True)
 class ChosenEncoder:
-    """An encoder whose weights are not loaded yet, and how it wants its frames."""
+    """An encoder whose weights are not loaded yet, and the preprocessing of its frames."""
 
     config: EncoderConfig
     preprocessing: Preprocessing
@@ -59,7 +59,7 @@ def choose_encoder(choice: EncoderChoice) -> ChosenEncoder:
     """Find the encoder that the command line asks for.
 
     Raises:
-        UsageError: the options contradict each other or leave the weights open.
+        UsageError: the options contradict each other, or do not say which weights.
         ModelError: no such model or architecture.
     """
     if choice.model is not None:
