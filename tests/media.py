@@ -17,6 +17,7 @@ import numpy as np
 GRID = 4
 CORNERS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
 TICKS_PER_SECOND = 90_000
+FLV_HEADER, FLV_SCRIPT = 13, 18
 
 
 def picture(number: int, height: int = 96, width: int = 128) -> np.ndarray:
@@ -126,6 +127,44 @@ def remux(source: Path, target: Path, *, start: float = 0.0, all_keys: bool = Fa
                 packet.stream = copy
                 written.mux(packet)
     return target
+
+
+def join_flv(parts: Sequence[Path], target: Path, seconds: float) -> Path:
+    """Write FLV files of ``seconds`` each into one, as an encoder does that connects anew: each with its own header.
+
+    Tags are a byte for the kind, three for the size of the data, four for the time in ms (the highest one last), and
+    three for the stream; the size of the whole tag follows in four bytes.
+    """
+    content = bytearray(parts[0].read_bytes()[:FLV_HEADER])
+    for number, part in enumerate(parts):
+        data = part.read_bytes()
+        at = FLV_HEADER
+        while at < len(data):
+            end = at + 11 + int.from_bytes(data[at + 1 : at + 4], "big") + 4
+            time = int.from_bytes(data[at + 4 : at + 7], "big") + round(1000 * seconds * number)
+            if data[at] != FLV_SCRIPT or number == 0:
+                content += data[at : at + 4] + time.to_bytes(3, "big") + data[at + 7 : end]
+            at = end
+    target.write_bytes(content)
+    return target
+
+
+def write_palettes(path: Path, frames: int, seed: int = 0) -> Path:
+    """Write raw pictures of 256 colours, with another palette for each 100 of them."""
+    rng = np.random.default_rng(seed)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "pal8"
+        for number in range(frames):
+            if number % 100 == 0:
+                palette = rng.integers(0, 256, (256, 4), np.uint8)
+                palette[:, 0] = 255  # opaque
+            indices = rng.integers(0, 256, (96 // 8, 128 // 8), np.uint8).repeat(8, 0).repeat(8, 1)
+            frame = av.VideoFrame.from_ndarray((indices, palette), format="pal8")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
 
 
 def damage(path: Path, first: int, count: int) -> Path:

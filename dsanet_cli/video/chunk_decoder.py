@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from dsanet_cli.video.decord_decoder import DecordDecoder, Undecodable
 from dsanet_cli.video.demux import Demuxer
 from dsanet_cli.video.probe import Picture
+from dsanet_cli.video.proven import Prover
 from dsanet_cli.video.pyav_decoder import PyavDecoder, Scaler
 from dsanet_cli.video.snippet_grid import Stretch
 
@@ -37,6 +38,7 @@ class ChunkDecoder:
         alive: Callable[[], None],
     ) -> None:
         self._decord = DecordDecoder(demuxer, size, folder, threads, alive)
+        self._prover = Prover(demuxer)
         self._fallback = PyavDecoder(demuxer, alive)
         self._scaler = Scaler(size)
         self._snippet_frames = snippet_frames
@@ -56,11 +58,12 @@ class ChunkDecoder:
         Raises:
             VideoError: there is no room for a temporary file.
         """
+        proven = self._prover.is_proven(stretch.chunk)
         joint, self._joint = self._joint, None
         if not targets:
             return {}
         chunk, numbers = stretch.chunk, stretch.numbers
-        if not chunk.packets[0].is_keyframe:  # decord would take it for one
+        if not proven:
             return self._fall_back(stretch, targets)
         looked_at = {number for several in targets.values() for number in several}
         try:

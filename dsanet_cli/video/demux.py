@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
-from av.packet import Packet
+from av.packet import Packet, PacketSideData
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -44,6 +45,12 @@ REORDERED = 16
 """Frames that a codec can hold back at most to show others first."""
 MISSING_SECONDS, MISSING_SHARE = 1.0, 0.05
 """A video is cut off if it ends earlier than its header says by more than the larger of these."""
+PARAMETERS: tuple[Literal["new_extradata", "param_change", "palette"], ...] = (
+    "new_extradata",
+    "param_change",
+    "palette",
+)
+"""What a packet can carry beside its bytes that counts for those after it, too."""
 MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
@@ -77,6 +84,7 @@ class Chunk:
         overlaps: The last packet in showing order is the key frame that the next chunk starts with. Frames
             shown before it can need it.
         ordered: The places can be trusted. Where False, the decoder alone knows which frame comes when.
+        plain: Its packets are all that there is to it: none brings other parameters, or shows nothing.
     """
 
     packets: list[Packet[VideoStream]]
@@ -84,6 +92,7 @@ class Chunk:
     frames: list[tuple[int, float]]
     overlaps: bool
     ordered: bool
+    plain: bool
 
 
 class Clock:
@@ -146,6 +155,7 @@ class Demuxer:
         self.clock = Clock(self._time_base, self.rate, longest_pause=self.promised_length())
         self._starts_with_key_frame = self._container.format.name in WHOLE_FORMATS
         self._read_failed = False
+        self._parameters: dict[str, PacketSideData] = {}
 
     def __enter__(self) -> Demuxer:
         return self
@@ -157,6 +167,11 @@ class Demuxer:
     def codec(self) -> str:
         """The codec as ffmpeg calls it."""
         return self._stream.codec_context.codec.canonical_name
+
+    @property
+    def format(self) -> str:
+        """The container format as ffmpeg calls it."""
+        return self._container.format.name
 
     @property
     def decoder(self) -> VideoCodecContext:
@@ -236,6 +251,7 @@ class Demuxer:
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size:
+                    self._keep_parameters(packet)
                     if held is not None:
                         yield held
                     held = packet
@@ -245,6 +261,14 @@ class Demuxer:
             pass  # from PyAV after the last packet, if a stream appeared midway
         if held is not None and not held.is_corrupt:  # a recording can stop in the middle of its last frame
             yield held
+
+    def _keep_parameters(self, packet: Packet[VideoStream]) -> None:
+        """Give each key frame the parameters that came before it, so that decoding can start there."""
+        for kind in PARAMETERS:
+            if packet.has_sidedata(kind):
+                self._parameters[kind] = packet.get_sidedata(kind)
+            elif packet.is_keyframe and kind in self._parameters:
+                packet.set_sidedata(self._parameters[kind])
 
     def _groups(self) -> Iterator[Group]:
         group: Group | None = None
@@ -294,6 +318,7 @@ class Demuxer:
             ],
             overlaps=following is not None,
             ordered=self._is_ordered(packets),
+            plain=not any(packet.is_discard or carries_parameters(packet) for packet in packets),
         )
 
     def _is_ordered(self, packets: list[Packet[VideoStream]]) -> bool:
@@ -315,11 +340,19 @@ class Demuxer:
         return 0.0
 
 
+def carries_parameters(packet: Packet[VideoStream]) -> bool:
+    """Whether a packet brings other parameters for the decoder, or a palette."""
+    return any(packet.has_sidedata(kind) for kind in PARAMETERS)
+
+
 def copied(packet: Packet[VideoStream]) -> Packet[VideoStream]:
-    """A compressed frame without its time stamps and marks."""
+    """A compressed frame without its time stamps, with all that decoders heed beside its bytes."""
     # Made of its size first: PyAV leaves no room behind the bytes that it is given, where decoders read on.
     copy: Packet[VideoStream] = Packet(packet.size)  # type: ignore[assignment]
     copy.update(bytes(packet))
+    copy.is_keyframe = packet.is_keyframe  # without the mark, a PNG is taken for the difference to the one before
+    for data in packet.iter_sidedata():
+        copy.set_sidedata(data)
     return copy
 
 

@@ -1,4 +1,4 @@
-"""Decoding with PyAV what decord cannot: damaged chunks, and chunks that need the one before them.
+"""Decoding with PyAV what decord cannot: kinds that it does not get right, damage, and chunks that need the one before.
 
 PyAV is handed the compressed frames one by one and tells which of them fail, so that what follows can still be used;
 decord gives up at the first. Where both can decode, their pictures are the same to the bit.
@@ -123,7 +123,7 @@ class PyavDecoder:
             if before is not None:
                 deque(self._run(before, chunk), maxlen=0)
         frames = self._run(chunk, after)
-        for place, decoded in frames if chunk.ordered else _in_places(frames):
+        for place, decoded in _in_places(frames):
             if decoded.sound:
                 yield place, decoded.frame
 
@@ -190,7 +190,10 @@ class PyavDecoder:
 
 
 def _in_places(frames: Iterable[tuple[int, _Decoded]]) -> Iterator[tuple[int, _Decoded]]:
-    """Give frames that come in showing order, but with the places of others, the places that they have as a set."""
+    """Give frames that come in showing order the places that they have as a set, in order.
+
+    The decoder knows the order; the places come from time stamps, which can be missing or wrong.
+    """
     places: list[int] = []
     waiting: deque[_Decoded] = deque()
     for place, decoded in frames:

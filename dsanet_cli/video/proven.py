@@ -1,0 +1,85 @@
+"""Which chunks decord may decode: those of which it is proven that its pictures are PyAV's to the bit.
+
+A chunk is cut out of its file and written to another one, and decord sees nothing but that. What the cutting loses,
+decord does not know, and decodes all the same, to noise:
+
+    file     header A   key . . . .  key . . . .  [new header B]  key . . . .  key . . . .
+    chunks   A + key . . . .         A + key . .                  A + key ✗ ✗  A + key ✗ ✗
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from dsanet_cli.video.bitstream import (
+    H264_SPS,
+    PARAMETER_SETS,
+    H264Sequence,
+    Header,
+    is_parameter_set,
+    nal_units,
+)
+from dsanet_cli.video.demux import Chunk, Demuxer
+
+MP4, MATROSKA, MPEG_TS = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Streams of one codec that decord decodes as PyAV does, in files of these formats, of these pixel formats."""
+
+    containers: frozenset[str]
+    pixels: frozenset[str]
+
+
+PROVEN: Mapping[str, Kind] = MappingProxyType(
+    {
+        "h264": Kind(frozenset({MP4, MATROSKA, MPEG_TS, "flv", "avi", "h264"}), frozenset({"yuv420p", "yuvj420p"})),
+        "hevc": Kind(frozenset({MP4, MATROSKA, MPEG_TS, "hevc"}), frozenset({"yuv420p", "yuvj420p", "yuv420p10le"})),
+        "vp9": Kind(frozenset({MP4, MATROSKA}), frozenset({"yuv420p"})),
+        "av1": Kind(frozenset({MP4, MATROSKA}), frozenset({"yuv420p", "yuv420p10le"})),
+    }
+)
+"""By ffmpeg's name of the codec. What is not here goes to PyAV, which costs about the same. Left out on purpose: codecs
+whose pictures can be interlaced without a word in the header, and those that have frames that are never shown."""
+
+
+class Prover:
+    """Says of each chunk of one video whether decord may have it; asked for all of them in order.
+
+    Args:
+        demuxer: Of the video.
+    """
+
+    def __init__(self, demuxer: Demuxer) -> None:
+        self._codec = demuxer.codec
+        kind = PROVEN.get(self._codec)
+        decoder = demuxer.decoder
+        self._proven = kind is not None and demuxer.format in kind.containers and decoder.pix_fmt in kind.pixels
+        if self._proven and self._codec in PARAMETER_SETS:
+            try:
+                self._header = Header.read(self._codec, decoder.extradata or b"")
+            except ValueError:
+                self._proven = False
+            else:
+                self._proven = self._is_progressive()
+
+    def is_proven(self, chunk: Chunk) -> bool:
+        """Whether the chunk holds nothing that decord gets wrong."""
+        if self._proven and self._codec in PARAMETER_SETS:
+            # Others than those of the header can count for later chunks, too, which would not hold them.
+            self._proven = all(
+                unit in self._header.parameter_sets
+                for packet in chunk.packets
+                for unit in nal_units(bytes(packet), self._header.length_bytes)
+                if is_parameter_set(self._codec, unit)
+            )
+        return self._proven and chunk.plain and chunk.packets[0].is_keyframe
+
+    def _is_progressive(self) -> bool:
+        if self._codec != "h264":
+            return True
+        sequences = [unit for unit in self._header.parameter_sets if unit[0] & 31 == H264_SPS]
+        return all(H264Sequence.read(unit).progressive for unit in sequences)
