@@ -12,7 +12,7 @@ def format_event(event: Event) -> str:
 
 
 def format_moment(seconds: float, timeline: Timeline) -> str:
-    """Write a time as precisely as the length of the video asks for: ``1:05.3`` or ``0:01:05``."""
+    """A time, with decimals where the video is short: ``1:05.3`` or ``0:01:05``."""
     hours = timeline.video.duration >= 3600
     return format_clock(seconds, 0 if hours else 1, hours)
 

@@ -47,7 +47,7 @@ class ModelFacts:
     name: Name
     sha256: Sha256
     encoder_sha256: Sha256 | None = None
-    """Of the file of encoder weights, where one was given beside the model."""
+    """SHA-256 of the file of encoder weights, where one was given."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Coverage:
 
     analysed: Share = 1.0
     holes: Spans = ()
-    """Could not be decoded."""
+    """Spans that could not be decoded."""
     scanned: Spans = ()
-    """Only key frames were looked at."""
+    """Only key frames were decoded."""
 
 
 def covered(
@@ -304,7 +304,7 @@ def column_maxima(
 
 
 def _unit(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Take back what rounding put a hair outside 0..1; what lies further out stays, to be refused."""
+    """Clip values that rounding put just outside 0..1; others stay as they are, to be refused."""
     single = np.asarray(values, np.float32)
     return np.where(np.abs(single - 0.5) < 0.5 + 1e-5, single.clip(0, 1), single)
 

@@ -20,17 +20,17 @@ from dsanet_cli.train.selection import Selection
 from dsanet_cli.train.trainer import Trainer
 
 FALSE_EVENTS_PER_HOUR = 3.0
-"""That the threshold may let through on normal videos."""
+"""False events that the calibrated threshold allows on normal videos."""
 SNIPPET_SECONDS = float(FRAMES_PER_SNIPPET / DEFAULT_FEATURE_FPS)
-"""That a snippet of a feature file lasts, which does not tell itself."""
+"""Length of a snippet of a feature file, whose frame rate is not known."""
 
 
 class BestModel:
-    """Writes the best weights so far, as often as they improve.
+    """Writes the best weights whenever they improve.
 
     Args:
         directory: The model directory to write or replace.
-        encoder: That the features were made with.
+        encoder: The one that the features were made with.
         selection: What is trained on, and what was held out.
     """
 
@@ -42,7 +42,7 @@ class BestModel:
         self._normal, self._which = _normal_videos(selection)
 
     def write(self, trainer: Trainer) -> ModelConfig:
-        """Write the best weights of ``trainer``, whose own ones stay as they are.
+        """Write the best weights of ``trainer`` without changing its current ones.
 
         Raises:
             OutputError: the directory cannot be written.
@@ -97,7 +97,7 @@ class BestModel:
 
 
 def _normal_videos(selection: Selection) -> tuple[Sequence[LabelledFeatures], str]:
-    """One file of each normal video to calibrate on, and what they are: held out, if any are."""
+    """One file of each normal video to calibrate on, and a description: held-out videos if there are any."""
     if held_out := [video for video in one_crop_each(selection.held_out) if video.normal]:
         return held_out, "held-out normal videos"
     training = [video for video in one_crop_each(selection.training) if video.normal]

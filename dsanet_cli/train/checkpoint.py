@@ -1,4 +1,4 @@
-"""Where a training stands, on disk, so that it can go on after an interruption as if there had been none."""
+"""The state of a training on disk: resumed from it, a training ends as if it had not been interrupted."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _DAMAGED = (
     AttributeError,
     pickle.UnpicklingError,
 )
-"""What reading one can raise that is damaged or something else."""
+"""What reading a file that is damaged, or no checkpoint, can raise."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training as it stood when it was saved."""
+    """A saved training."""
 
     path: Path
     facts: Mapping[str, str]
-    """What a training must have in common with this one to go on from here."""
+    """What a training must have in common with this one to resume from it."""
     epochs: int
-    """That it was to take."""
+    """Epochs of the whole training."""
     state: Mapping[str, Any]
-    """Of its trainer."""
+    """``Trainer.state_dict``."""
 
 
 def save_checkpoint(path: Path, trainer: Trainer, facts: Mapping[str, str]) -> None:
@@ -48,7 +48,7 @@ def save_checkpoint(path: Path, trainer: Trainer, facts: Mapping[str, str]) -> N
     Args:
         path: The file to write or replace.
         trainer: Between two steps.
-        facts: What a training must have in common with this one to go on from here.
+        facts: What a training must have in common with this one to resume from it.
 
     Raises:
         OutputError: the file cannot be written.
@@ -72,7 +72,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def go_on(saved: Checkpoint, trainer: Trainer, facts: Mapping[str, str]) -> None:
-    """Bring ``trainer`` to where the saved one stood.
+    """Give ``trainer`` the saved state.
 
     Raises:
         ModelError: the file is damaged.

@@ -1,4 +1,4 @@
-"""Score curves of feature files, for the choice of a threshold."""
+"""Score curves of feature files, to choose a threshold from."""
 
 from __future__ import annotations
 

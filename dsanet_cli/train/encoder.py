@@ -1,4 +1,4 @@
-"""Which CLIP a training list's features came from: the text tower is trained on, the image tower goes along."""
+"""The CLIP that a training list's features came from; its image tower becomes part of the trained model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dsanet_cli.models.presets import PUBLISHED_SAMPLED_FRAMES
 
 @dataclass(frozen=True)
 class TrainingEncoder:
-    """A loaded encoder, and how frames reach it."""
+    """A loaded encoder and its preprocessing."""
 
     config: EncoderConfig
     preprocessing: Preprocessing
@@ -37,8 +37,8 @@ def training_encoder(choice: EncoderChoice, features: Path) -> TrainingEncoder:
     """Load both towers of the encoder that the features in the folder ``features`` were made with.
 
     Args:
-        choice: What the command line says; nothing means what the features' sidecar says, or without one the
-            published encoder.
+        choice: The encoder options; with none, the encoder in the features' sidecar, or without a sidecar the
+            published one.
         features: Where a sidecar may lie, or in a folder above.
 
     Raises:

@@ -23,11 +23,11 @@ CURVES_FILE = "losses.png"
 TENSORBOARD_FOLDER = "tensorboard"
 WIDTH, HEIGHT = 1200, 760
 COLORS = (INK, *OKABE_ITO[:6], NORMAL)
-"""Of the total and the seven losses."""
+"""Colours of the total and the seven losses."""
 SECONDS_BETWEEN_DRAWINGS = 30.0
-"""Of the curves, which take as long as a small training's epoch."""
+"""Drawing the curves takes as long as an epoch of a small training."""
 SMOOTHING = 0.95
-"""Of the running average that the curves show beside the single steps."""
+"""Decay of the running average that the curves show beside the single steps."""
 
 Row = dict[str, float | None]
 
@@ -54,7 +54,7 @@ class TrainingLog:
         self._board = _summary_writer(folder / TENSORBOARD_FOLDER, steps_done) if tensorboard else None
 
     def add(self, step: Step) -> None:
-        """Remember a step."""
+        """Add a step."""
         row: Row = {
             "step": step.number,
             "epoch": step.epoch,
@@ -70,7 +70,7 @@ class TrainingLog:
                     self._board.add_scalar(name, value, step.number)
 
     def write(self) -> None:
-        """Write the CSV as it is now, and the curves if they were not drawn of late.
+        """Write the CSV, and the curves if the last drawing is old enough.
 
         Raises:
             OutputError: they cannot be written.

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 WARMUP_ITERATIONS = 100
 FINAL_SHARE = 0.1
-"""Of the learning rate, left at the end of ``warm_cosine``."""
+"""Share of the highest learning rate at the end of ``warm_cosine``."""
 
 
 class StableAdamW(Optimizer):

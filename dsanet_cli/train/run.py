@@ -1,4 +1,4 @@
-"""The ``train`` command: lists and classes in, a model directory out, whatever interrupts it in between."""
+"""The ``train`` command: lists and classes in, a model directory out, also after an interruption."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from dsanet_cli.train.trainer import Step, Trainer
 
 BEST, LAST = "best", "last"
 OWN_STEPS = 1000
-"""Steps that a training on one's own classes takes at least, unless told otherwise; UCF-Crime takes 1,250."""
+"""Fewest steps of a training on the user's own classes, unless ``--epochs`` is given; UCF-Crime takes 1,250."""
 OWN_BATCHES_PER_EPOCH = 4
-"""At least, on a small list of one's own: batches shrink."""
+"""Fewest batches of an epoch on the user's own classes; batches of a small list are made smaller."""
 WHAT_MADE_THEM = EncoderChoice()
-"""The encoder that the features were made with."""
+"""No choice: the encoder that the features were made with."""
 MEANINGFUL_STEPS = 10
-"""From which on the time they took tells how long the others will."""
+"""Steps after which the time left is estimated."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class TrainSettings:
     truth: TruthFiles | None = None
     """Ground truth of the test list."""
     preset: str | None = None
-    """None: classes of one's own, from ``classes`` or from the labels of the list."""
+    """None: the user's own classes, from ``classes`` or from the labels of the list."""
     classes: Path | None = None
     root: Path | None = None
     skip_missing: bool = False
@@ -74,7 +74,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """Whether training came to its end (if not, ``last/`` holds all that is needed to go on), and missing files."""
+    """Whether training finished (if not, ``last/`` has what is needed to resume), and how many files are missing."""
 
     finished: bool
     missing: int
@@ -180,7 +180,7 @@ def _preset(settings: TrainSettings, listed: Sequence[ListedFeature], encoder: T
 
 
 def _sized(preset: Preset, settings: TrainSettings, training: Sequence[LabelledFeatures]) -> Preset:
-    """Batches and epochs that suit a list of one's own, where they are not given; presets stay as published."""
+    """Batches and epochs for the size of the user's own list, where they are not given; presets stay as published."""
     if settings.preset is not None:
         return preset
     normal = sum(video.normal for video in training)
@@ -256,7 +256,7 @@ def _line(step: Step, trainer: Trainer) -> str:
 
 
 class _TimeLeft:
-    """How long a training still takes, as the end of a line; empty where that is not known yet."""
+    """The time left, as the end of a line; empty while it cannot be estimated."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
@@ -271,7 +271,7 @@ class _TimeLeft:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C ask for an end at the next step; the second one is as ever."""
+    """The first Ctrl-C asks for an end after the current step; a second one interrupts at once."""
     asked = False
 
     def ask(*_: object) -> None:

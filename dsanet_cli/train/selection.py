@@ -1,4 +1,4 @@
-"""By what a training chooses its best weights: a part of the training list, or the test list as the authors do."""
+"""How a training chooses its best weights: on a part of the training list, or on the test list as the authors do."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from dsanet_cli.train.dataset import LabelledFeatures, hold_out, load_batch, one
 from dsanet_cli.train.trainer import Validate, agreement
 
 HELD_OUT_SHARE = 0.2
-"""Of the training videos, where the best weights are chosen on a part of them."""
+"""Share of the training videos that is held out to choose the best weights on."""
 FEW_HELD_OUT = 10
-"""Videos; a choice on fewer says little."""
+"""Held-out videos; with fewer, the choice is unreliable."""
 FEW_TO_TRAIN_ON = 20
-"""Videos; fewer can be learnt by heart."""
+"""Training videos; fewer can be memorised."""
 LEAST_FOR_HOLDING_OUT = 3
-"""Videos of a class of which one is held out."""
+"""Videos that a class needs for one of them to be held out."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Selection:
 
     training: list[LabelledFeatures]
     held_out: list[LabelledFeatures]
-    """Of the training list; not trained on."""
+    """Videos of the training list that are not trained on."""
     figure_name: str
     remark: str
-    """For the user."""
+    """How the weights are chosen, in a line for the user."""
     warnings: tuple[str, ...]
-    """Why the choice may be worth little."""
+    """Why the choice may be unreliable."""
     facts: Mapping[str, str]
     """What the choice depends on, by the name that an error gives it."""
     validate: Validate

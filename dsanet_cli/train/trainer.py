@@ -42,7 +42,7 @@ class Step:
     best: float
     """Highest figure so far."""
     improved: bool
-    """Whether this step's is higher than all before."""
+    """Whether this step's figure is higher than all before."""
     ends_epoch: bool
 
 
@@ -95,22 +95,22 @@ class Trainer:
 
     @property
     def total_steps(self) -> int:
-        """Of the whole training."""
+        """Steps of the whole training."""
         return self.preset.epochs * self.sampler.batches_per_epoch
 
     def text_features(self) -> Tensor:
-        """Class text features E (C, D) of the weights as they are."""
+        """Class text features E (C, D) of the current weights."""
         if self.preset.parts.text_adapter:
             return self.model.text_features(self.clip, self.prompts)
         return plain_text_features(self.clip, self.prompts)
 
     def train(self, validate: Validate) -> Iterator[Step]:
-        """Train from where training stands to the end of the last epoch.
+        """Train from the current step to the end of the last epoch.
 
         Every epoch ends with the weights that validated best so far, as the released code has it.
 
         Raises:
-            TrainingError: loss or weights are no finite numbers any more; the best weights are still there.
+            TrainingError: loss or weights are not finite; the best weights are kept.
         """
         while self.steps < self.total_steps:
             epoch, number = divmod(self.steps, self.sampler.batches_per_epoch)
@@ -159,7 +159,7 @@ class Trainer:
 
     @contextmanager
     def best_weights(self) -> Iterator[DSANet]:
-        """The model with the weights that validated best, for use without gradients; then as it was before."""
+        """Within the block, the model with the weights that validated best, for use without gradients."""
         current = copy.deepcopy(self.model.state_dict())
         self.load_best()
         self.model.eval()
