@@ -18,16 +18,27 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table
 
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.names import printable
 
 DEBUG_VARIABLE = "DSANET_DEBUG"
+WIDEST = 10_000
+"""Characters in a line of a table that nobody's terminal has to hold."""
 
 
 def plain_console(stderr: bool = False, quiet: bool = False) -> Console:
     """A console that prints lines as they are, neither coloured nor wrapped."""
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True, quiet=quiet)
+
+
+def print_table(table: Table, stderr: bool = False) -> None:
+    """Print a table: as wide as the terminal, or as wide as it is where it goes to a file or a pipe."""
+    console = Console(stderr=stderr, highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = max(console.width, console.measure(table, options=console.options.update(width=WIDEST)).maximum)
+    console.print(table)
 
 
 def progress_bar(quiet: bool) -> Progress:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from dsanet_cli.console import plain_console, print_error, unexpected
+from rich.table import Table
+
+from dsanet_cli.console import plain_console, print_error, print_table, unexpected
 from dsanet_cli.errors import VideoError
 
 
@@ -30,3 +32,11 @@ def test_debug_shows_the_origin_of_an_unexpected_error(capsys, monkeypatch):
 def test_quiet_prints_nothing(capsys):
     plain_console(stderr=True, quiet=True).print("line")
     assert capsys.readouterr().err == ""
+
+
+def test_a_table_in_a_pipe_is_not_cut(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    table = Table("name", "more", box=None)
+    table.add_row("x" * 300, "last")
+    print_table(table)
+    assert f"{'x' * 300}  last" in capsys.readouterr().out

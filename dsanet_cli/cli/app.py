@@ -15,6 +15,7 @@ import typer
 from dsanet_cli.cli.detect import detect
 from dsanet_cli.cli.evaluate import evaluate
 from dsanet_cli.cli.extract import extract
+from dsanet_cli.cli.home import do_without_home
 from dsanet_cli.cli.models import models
 from dsanet_cli.cli.options import (
     ALL_FAILED,
@@ -28,7 +29,7 @@ from dsanet_cli.version import __version__
 app = typer.Typer(
     help="Find when something abnormal happens in a video, and what it is.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # the pretty help page alone takes longer to import than all the rest
     pretty_exceptions_enable=False,
 )
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; a person never sees a traceback for bad input."""
+    do_without_home()
     try:
         app()
     except DsanetError as error:
@@ -45,6 +47,11 @@ def main() -> None:
         sys.exit(USAGE if isinstance(error, UsageError) else ALL_FAILED)
     except BrokenPipeError:  # the reader of our stdout has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ALL_FAILED)
+    except OSError as error:
+        if "--install-completion" not in sys.argv:
+            raise
+        print(f"error: the completion cannot be installed ({error}); use --show-completion", file=sys.stderr)
         sys.exit(ALL_FAILED)
 
 

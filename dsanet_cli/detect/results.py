@@ -40,7 +40,7 @@ class ResultFolder:
 
     def finished(self, source: Source, detector: Detector) -> Timeline | None:
         """The result of an earlier run, if it is whole, not older than its video, and made the same way."""
-        names = {kind: _name(source, kind) for kind in {*self.formats, TRUSTED_FORMAT}}
+        names = {kind: result_name(source, kind) for kind in {*self.formats, TRUSTED_FORMAT}}
         try:
             made = {kind: self.folder.modified(name) for kind, name in names.items()}
             status = source.path.stat()
@@ -68,7 +68,7 @@ class ResultFolder:
             OutputError: a file cannot be written.
         """
         for kind in sorted(self.formats, key=TRUSTED_FORMAT.__eq__):
-            name = _name(source, kind)
+            name = result_name(source, kind)
             if kind == "png":
                 with self.folder.write(name, "wb") as image:
                     _write_plot(detection, image)
@@ -77,7 +77,8 @@ class ResultFolder:
                     _write_text(kind, detection.timeline, stream)
 
 
-def _name(source: Source, kind: str) -> PurePath:
+def result_name(source: Source, kind: str) -> PurePath:
+    """The place below the output folder of a source's result in a format."""
     return source.relative.with_name(f"{source.relative.name}.{kind}")
 
 

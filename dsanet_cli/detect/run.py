@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 
-from rich.table import Table
-
-from dsanet_cli.console import plain_console, print_error
+from dsanet_cli.detect.printing import Printer, count_events
+from dsanet_cli.detect.results import result_name
 from dsanet_cli.detect.runner import Runner, RunnerSettings
 from dsanet_cli.detect.summary import SummaryRow, write_summary
 from dsanet_cli.errors import DsanetError, UsageError
@@ -19,8 +18,6 @@ from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source, find_sources, is_feature_file
 from dsanet_cli.names import printable
 from dsanet_cli.pipeline.progress import BatchProgress
-from dsanet_cli.text import format_time
-from dsanet_cli.timeline.text import format_coverage, format_event
 from dsanet_cli.timeline.timeline import Timeline
 
 SUMMARY_FILE = "summary.csv"
@@ -65,7 +62,7 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     output = settings.work.output
     if output is None and (several or len(settings.work.formats) != 1):
         raise UsageError("--output - takes one input and one --format")
-    run = _Run(settings)
+    run = _Run(settings, several)
     for problem in listing.problems:
         run.report_failure(problem.argument, problem)
     interrupted = False
@@ -85,33 +82,30 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
         if folder is not None:
             with folder.write(PurePath(_summary_name(settings.shard)), "w") as stream:
                 write_summary(rows, stream)
-        run.print_table(rows)
+        run.printer.table(rows)
         if folder is not None:
-            run.log.print(f"results in {folder}")
+            run.printer.place(str(folder))
+    elif output is not None and any(row.status == "ok" for row in rows):
+        names = [result_name(listing.sources[0], kind) for kind in settings.work.formats]
+        run.printer.place(str(open_folder(output)), names)
     if failure is not None:
         raise failure
     failed = sum(row.status == "failed" for row in rows)
     if interrupted:
         left = len(listing.sources) + len(listing.problems) - len(rows)
-        plain_console(stderr=True).print(
-            f"interrupted, {left} left; the same command with --skip-existing goes on from here"
-        )
+        run.printer.interrupted(left)
     return BatchOutcome(len(rows) - failed, failed, interrupted)
 
 
 class _Run:
     """What one batch carries from video to video."""
 
-    def __init__(self, settings: BatchSettings) -> None:
+    def __init__(self, settings: BatchSettings, several: bool) -> None:
         self.settings = settings
-        # With the result on stdout, every other line goes to stderr.
-        self.lines = plain_console(stderr=settings.work.output is None)
-        self.log = plain_console(stderr=True, quiet=settings.quiet)
-        self.errors = plain_console(stderr=True)
+        self.printer = Printer(on_stderr=settings.work.output is None, quiet=settings.quiet, several=several)
         self.rows: list[SummaryRow] = []
         named_folder = any(map(os.path.isdir, settings.sources))
         self.skip_done = named_folder if settings.skip_existing is None else settings.skip_existing
-        self.names_inputs = named_folder or len(settings.sources) > 1
 
     def analyse(self, sources: Sequence[Source]) -> None:
         """Analyse what is not done yet; whatever goes wrong with an input is that input's alone.
@@ -127,8 +121,9 @@ class _Run:
         runner = Runner(self.settings.work)
         if not all(is_feature_file(source.path) for source in sources):
             runner.load_encoder()
-        self.log.print(runner.describe())
+        self.printer.log(runner.describe())
         remaining = [source for source in sources if not self._is_kept(runner, source)]
+        self.printer.kept(len(sources) - len(remaining), len(remaining))
         with BatchProgress(remaining, self.settings.quiet) as progress:
             self._print_above(progress)
             runner.run(remaining, progress.watch, partial(self._conclude, progress))
@@ -141,14 +136,11 @@ class _Run:
         with BatchProgress(sources, self.settings.quiet) as progress:
             self._print_above(progress)
             conclude = partial(self._conclude, progress, frames_watched=False)
-            run_on_ray(self.settings.work, self.skip_done, sources, progress.watch, conclude, self.log.print)
+            run_on_ray(self.settings.work, self.skip_done, sources, progress.watch, conclude, self.printer.log)
 
     def _print_above(self, progress: BatchProgress) -> None:
-        """Let lines that go to a terminal not be overwritten by the bars there."""
         if progress.console is not None:
-            self.log = self.errors = progress.console
-            if sys.stdout.isatty():
-                self.lines = progress.console
+            self.printer.print_above(progress.console)
 
     def _conclude(
         self, progress: BatchProgress, source: Source, result: Timeline | DsanetError, frames_watched: bool = True
@@ -160,9 +152,9 @@ class _Run:
             return
         elapsed = progress.elapsed(source)
         if self.settings.verbose and elapsed is not None:
-            self.log.print(f"{printable(source.path)}: analysed in {elapsed:.1f} s")
+            self.printer.log(f"{printable(source.path)}: analysed in {elapsed:.1f} s")
         self._report(result)
-        progress.done(source, _state(result), 0 if frames_watched else result.video.frames)
+        progress.done(source, count_events(result), 0 if frames_watched else result.video.frames)
 
     def _is_kept(self, runner: Runner, source: Source) -> bool:
         """Whether an earlier run's result stands, which is reported as if it were new."""
@@ -174,38 +166,17 @@ class _Run:
     def report_failure(self, name: str, error: DsanetError) -> None:
         """Print one line and remember the failure for the summary."""
         self.rows.append(SummaryRow.failed(name, str(error)))
-        print_error(error, self.errors)
+        self.printer.error(error)
 
     def _report(self, timeline: Timeline) -> None:
         """Print an input's events and remember it for the summary."""
         self.rows.append(SummaryRow.of(timeline))
-        if self.names_inputs or not timeline.events:
-            self.lines.print(f"{printable(timeline.video.path)}: {_state(timeline)}")
-        for event in timeline.events:
-            self.lines.print(format_event(event))
-        if timeline.coverage.holes:
-            self.log.print(f"{printable(timeline.video.path)}: {format_coverage(timeline)}")
+        self.printer.timeline(timeline)
 
     def rows_in_order(self, sources: Sequence[Source]) -> list[SummaryRow]:
         """All rows: what could not be found first, then the inputs in the order they were listed."""
         places = {str(source.path): place for place, source in enumerate(sources)}
         return sorted(self.rows, key=lambda row: places.get(row.path, -1))
-
-    def print_table(self, rows: Sequence[SummaryRow]) -> None:
-        """One row per input, the failed ones last."""
-        table = Table("video", "verdict", "score", "events", "first event", box=None, header_style="bold")
-        for row in sorted(rows, key=lambda row: row.status == "failed"):
-            if row.status == "failed":
-                table.add_row(printable(row.path), "failed", "", "", "")
-            else:
-                first = "" if row.first_event is None else format_time(row.first_event)
-                table.add_row(printable(row.path), row.label, f"{row.score:.2f}", str(row.events), first)
-        self.log.print(table)
-
-
-def _state(timeline: Timeline) -> str:
-    count = len(timeline.events)
-    return f"{count} event{'s' * (count > 1)}" if count else "nothing abnormal"
 
 
 def _summary_name(shard: tuple[int, int]) -> str:

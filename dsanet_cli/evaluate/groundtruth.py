@@ -21,6 +21,7 @@ from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.errors import FeatureError, SourceError
 from dsanet_cli.evaluate.frame_metrics import NORMAL_LABELS, FrameLabels, Segment, VideoTruth, frame_mask, listed
 from dsanet_cli.evaluate.object_arrays import Value, read_lists, read_numbers
+from dsanet_cli.files.typed import decode_text
 
 PUBLISHED_NORMAL = "A"
 """What the research repositories' arrays call a normal video, UCF-Crime's too."""
@@ -69,7 +70,7 @@ def read_annotations(path: Path) -> tuple[VideoTruth, ...]:
 
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = decode_text(path.read_bytes()).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read ({error})") from error
     truths: dict[str, VideoTruth] = {}

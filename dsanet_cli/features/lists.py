@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections import defaultdict
@@ -13,6 +14,7 @@ from pathlib import Path
 from dsanet_cli.errors import SourceError
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.sources import VIDEO_SUFFIXES, Source
+from dsanet_cli.files.typed import decode_text
 from dsanet_cli.names import printable
 
 LIST_HEADER = ["path", "label"]
@@ -41,18 +43,20 @@ def read_list(path: Path, root: Path | None = None) -> list[ListedFeature]:
         SourceError: the list is missing, is not such a CSV, or has no rows.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.reader(stream))
-    except (OSError, UnicodeDecodeError) as error:
+        text = decode_text(path.read_bytes())
+        rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), skipinitialspace=True)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path}: cannot be read ({error})") from error
-    if not rows or [cell.strip() for cell in rows[0]] != LIST_HEADER:
+    if not rows or [cell.lower() for cell in rows[0]] != LIST_HEADER:
         raise SourceError(f"{path}: not a feature list; its first line must be {','.join(LIST_HEADER)}")
     listed = []
     for number, row in enumerate(rows[1:], start=2):
+        if not any(row):
+            continue
         if len(row) != len(LIST_HEADER):
             raise SourceError(f"{path}: line {number} has {len(row)} columns instead of {len(LIST_HEADER)}")
         file = path.parent / row[0] if root is None else find_by_tail(row[0], root)
-        listed.append(ListedFeature(file, row[1].strip()))
+        listed.append(ListedFeature(file, row[1]))
     if not listed:
         raise SourceError(f"{path}: lists no feature files")
     return listed

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import glob
+import io
 import itertools
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from dsanet_cli.errors import SourceError
+from dsanet_cli.files.typed import NotTextError, as_path, read_lines, scheme_of
 from dsanet_cli.names import printable
 
 FEATURE_SUFFIX = ".npy"
@@ -65,24 +67,25 @@ def is_feature_file(path: Path) -> bool:
     return path.suffix.lower() == FEATURE_SUFFIX
 
 
-def find_sources(arguments: Sequence[str], recursive: bool, stdin: TextIO) -> Listing:
+def find_sources(arguments: Sequence[str], recursive: bool, stdin: TextIO | None) -> Listing:
     """List the files that the command line names, each once.
 
     Args:
         arguments: Files, folders, patterns (``*``, ``?``, ``[]``, ``**`` for any depth), ``@FILE`` for a
             list with one of these per line (``#`` starts a comment line; relative to the list's folder),
             ``-`` for such a list on ``stdin`` (relative to the current folder). A file whose name is the
-            pattern itself comes before what the pattern matches.
+            pattern itself comes before what the pattern matches. Paths may be pasted in quotes, as
+            ``file://…`` or with ``~``.
         recursive: Take whole trees, not only what lies directly in a folder. Hidden files and folders are
             left out; links to folders are followed, but no folder is read twice.
-        stdin: Where ``-`` reads from.
+        stdin: Where ``-`` reads from; None where the program was started without it.
     """
     finder = _Finder(recursive)
     for argument in arguments:
         if argument == STDIN:
-            finder.add_list(argument, _read_lines(stdin), Path())
+            finder.add_stdin(stdin)
         elif argument.startswith(LIST_PREFIX):
-            finder.add_list_file(argument, Path(argument.removeprefix(LIST_PREFIX)))
+            finder.add_list_file(argument, Path(as_path(argument.removeprefix(LIST_PREFIX))))
         else:
             finder.add(argument, Path())
     return finder.listing()
@@ -105,9 +108,12 @@ class _Finder:
 
     def add(self, argument: str, folder: Path) -> None:
         """Add a file, folder or pattern; a relative one starts from ``folder``."""
+        argument = as_path(argument, folder)
         path = folder / argument
         try:
-            if not argument or "\0" in argument:
+            if scheme := scheme_of(argument):
+                self._report(argument, f"{scheme}:// is not supported; save the video to a file first")
+            elif not argument or "\0" in argument:
                 self._report(argument, "not a path; name a video, a folder or a pattern")
             elif path.is_dir():
                 self._add_folder(path)
@@ -123,25 +129,31 @@ class _Finder:
     def add_list_file(self, argument: str, path: Path) -> None:
         """Add what a text file lists."""
         try:
-            with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
-                self.add_list(argument, stream, path.parent)
+            with path.open("rb") as stream:
+                self._add_list(argument, stream, path.parent)
         except FileNotFoundError:
             self._report(argument, f"there is no list {printable(path)}; check the name")
         except OSError as error:
             self._report(argument, f"the list cannot be read ({error.strerror}); check its name and permissions")
 
-    def add_list(self, argument: str, lines: Iterable[str], folder: Path) -> None:
+    def add_stdin(self, stdin: TextIO | None) -> None:
+        """Add what is listed on stdin, relative to the current folder."""
+        try:
+            self._add_list(STDIN, stdin or io.StringIO(), Path())
+        except OSError as error:
+            self._report(STDIN, f"the list on stdin cannot be read ({error.strerror}); name it with @FILE")
+
+    def _add_list(self, argument: str, stream: TextIO | IO[bytes], folder: Path) -> None:
         """Add what each line names, but for comments and blank lines."""
-        empty = True
-        for line in lines:
-            if "\0" in line:
-                self._report(argument, "not a text file; bring a list with one path per line")
-                return
-            entry = line.strip()
-            if entry and not entry.startswith("#"):
-                self.add(entry, folder)
-                empty = False
-        if empty:
+        try:
+            entries = [line.strip() for line in read_lines(stream)]
+        except NotTextError:
+            self._report(argument, "not a text file; bring a list with one path per line")
+            return
+        named = [entry for entry in entries if entry and not entry.startswith("#")]
+        for entry in named:
+            self.add(entry, folder)
+        if not named:
             self._report(argument, "the list is empty; write one path per line")
 
     def _add_file(self, path: Path) -> None:
@@ -229,16 +241,6 @@ class _Finder:
 
     def _report(self, argument: str, reason: str) -> None:
         self._problems.setdefault(argument, SourceProblem(argument, reason))
-
-
-def _read_lines(stream: TextIO) -> Iterator[str]:
-    """Lines of ``stream``, with bytes that are not UTF-8 kept as Python keeps them in file names."""
-    buffer = getattr(stream, "buffer", None)
-    if buffer is None:
-        yield from stream
-    else:
-        for line in buffer:
-            yield os.fsdecode(line)
 
 
 def _is_known(name: str) -> bool:

@@ -10,7 +10,10 @@ A model directory holds ``config.json`` and safetensors files, whose SHA-256 sta
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import difflib
+import glob
 import hashlib
 import json
 import os
@@ -39,6 +42,7 @@ from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.files.regular import check_inside, open_regular, read_regular
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.head.text_adapter import TextAdapter
+from dsanet_cli.models.presets import PRESETS
 from dsanet_cli.records import SchemaError, decode_exactly, to_json
 
 CONFIG_FILE = "config.json"
@@ -50,6 +54,7 @@ BUILT_IN_MODEL = "scenes"
 TEXT_FEATURES = "text_features"
 LARGEST_CONFIG = 16 * 2**20
 """Bytes; a thousand classes with a hundred prompts each stay below."""
+CHECKPOINT_SUFFIXES = (".pth", ".pt")
 
 TensorDict = dict[str, Tensor]
 
@@ -108,12 +113,24 @@ def models_folders() -> tuple[Path, ...]:
     """
     package = Path(__file__).resolve().parents[1]
     bundled = package / "weights"
-    return (user_models_folder(), bundled if bundled.is_dir() else package.parent / "weights")
+    folders = [bundled if bundled.is_dir() else package.parent / "weights"]
+    with contextlib.suppress(OutputError):
+        folders.insert(0, user_models_folder())
+    return tuple(folders)
 
 
 def user_models_folder() -> Path:
-    """Where ``dsanet models import`` and ``dsanet train`` put models that are given by name."""
-    return Path(os.environ.get("DSANET_MODELS") or platformdirs.user_data_path("dsanet") / "models")
+    """Where ``dsanet models import`` and ``dsanet train`` put models that are given by name.
+
+    Raises:
+        OutputError: there is no home folder: an unknown user, as in a container.
+    """
+    if named := os.environ.get("DSANET_MODELS"):
+        return Path(named)
+    try:
+        return platformdirs.user_data_path("dsanet") / "models"
+    except RuntimeError as error:
+        raise OutputError("no home folder for models; name a folder in the variable DSANET_MODELS") from error
 
 
 def find_model(name: str) -> Path:
@@ -124,17 +141,36 @@ def find_model(name: str) -> Path:
     """
     candidates = (Path(name), *(folder / name for folder in models_folders()))
     for directory in candidates:
-        if (directory / CONFIG_FILE).exists():
+        if os.path.exists(directory / CONFIG_FILE):  # unlike Path.exists, no error where a home is not ours to read
             return directory
-    if Path(name).is_dir():
-        raise ModelError(f"{name}: not a model directory, it has no {CONFIG_FILE}")
-    known = ", ".join(sorted({d.name for d in list_models()}))
-    raise ModelError(f"model {name}: neither a model directory nor one of: {known}")
+    raise ModelError(_why_no_model(name))
+
+
+def _why_no_model(name: str) -> str:
+    """What is wrong with a model's name or path, and what to do."""
+    if os.path.isdir(name):
+        return f"{name}: not a model directory, it has no {CONFIG_FILE}"
+    if name.endswith(CHECKPOINT_SUFFIXES):
+        return f"{name}: a checkpoint, not a model directory; turn it into one with dsanet models import {name}"
+    if os.path.isfile(name):
+        return f"{name}: a file, not a model directory; name the folder that holds {CONFIG_FILE}"
+    known = sorted({directory.name for directory in list_models()})
+    plain = name.lower().replace("_", "-")
+    if plain in PRESETS and plain not in known:
+        return f"model {name}: not here yet; bring it with dsanet models pull {plain}"
+    close = difflib.get_close_matches(plain, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"model {name}: neither a model directory nor one of: {', '.join(known)}{hint}"
 
 
 def list_models() -> list[Path]:
     """The directories of all models that can be given by name; hidden ones are drafts."""
-    return sorted(path.parent for folder in models_folders() for path in folder.glob(f"[!.]*/{CONFIG_FILE}"))
+    # Unlike Path.glob, no error where a home is not ours to read.
+    return sorted(
+        (folder / found).parent
+        for folder in models_folders()
+        for found in glob.glob(f"*/{CONFIG_FILE}", root_dir=folder)
+    )
 
 
 def read_config(directory: Path) -> ModelConfig:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
+from dsanet_cli.console import print_table
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.models.directory import find_model, list_models, read_config
 
@@ -19,7 +19,7 @@ def print_models() -> None:
             table.add_row(directory.name, config.encoder.architecture, classes, str(directory))
         except DsanetError as error:
             table.add_row(directory.name, "", f"damaged: {error}", str(directory))
-    Console(highlight=False, markup=False).print(table)
+    print_table(table)
 
 
 def print_model(name: str) -> None:
@@ -46,7 +46,7 @@ def print_model(name: str) -> None:
     table = Table(box=None, show_header=False)
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
+    print_table(table)
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -13,7 +13,7 @@ import platformdirs
 
 from dsanet_cli.config import Origin
 from dsanet_cli.errors import DsanetError, ModelError, UsageError
-from dsanet_cli.models.directory import check_free, list_models, read_config, user_models_folder
+from dsanet_cli.models.directory import CHECKPOINT_SUFFIXES, check_free, list_models, read_config, user_models_folder
 from dsanet_cli.models.fetch import Progress, Remote, fetch, file_sha256
 from dsanet_cli.models.presets import PRESETS
 from dsanet_cli.models.published import Imported, import_checkpoint
@@ -23,7 +23,6 @@ AUTHORS_FOLDER = "1PqvaNm_s-fOOrnJRqrG50zV2R2UqRwHK"
 AUTHORS_PAGE = f"https://drive.google.com/drive/folders/{AUTHORS_FOLDER}"
 DRIVE_FILE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
 """Gives a large file at once, where the link that people use asks first whether it may go unscanned for viruses."""
-CHECKPOINT_SUFFIXES = (".pth", ".pt")
 HUGGING_FACE = "hf://"
 LISTING_TIMEOUT = 30.0
 """Seconds."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from dsanet_cli.console import plain_console
 from dsanet_cli.files.sources import Source
@@ -16,6 +16,9 @@ from dsanet_cli.names import printable
 from dsanet_cli.text import format_clock
 from dsanet_cli.video.messages import Message, Opened
 from dsanet_cli.video.reader import Snippet
+
+TELLING_SECONDS, TELLING_SHARE = 10.0, 0.02
+"""From when on the time left is shown: before, decoders start and the first pictures are on their way."""
 
 
 class BatchProgress:
@@ -31,7 +34,6 @@ class BatchProgress:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[state]}", markup=False),
-            TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=quiet or not console.is_terminal,
@@ -97,12 +99,8 @@ class BatchProgress:
             self._finished += self._sizes[source]
             self._forget(source)
             self._show()
-            share = self._completed() / self._total if self._total else 1.0
-        elapsed = time.monotonic() - self._started
-        left = f", about {format_clock(elapsed * (1 - share) / share)} left" if 0 < share < 1 else ""
-        self._lines.print(
-            f"{self._done}/{len(self._sizes)} {printable(source.path)}: {state} ({self._rate():.0f} frames/s{left})"
-        )
+            line = f"{self._done}/{len(self._sizes)} {printable(source.path)}: {state} ({self._speed()})"
+        self._lines.print(line)
 
     def _forget(self, source: Source) -> None:
         self._shares.pop(source, None)
@@ -116,8 +114,17 @@ class BatchProgress:
         """Frames of video a second, those that the sampling passes over included."""
         return self._frames / max(1e-3, time.monotonic() - self._started)
 
+    def _speed(self) -> str:
+        """Frames a second, and the time left once the past says something about it."""
+        elapsed = time.monotonic() - self._started
+        share = self._completed() / self._total if self._total else 1.0
+        told = f"{self._rate():.0f} frames/s"
+        if elapsed >= TELLING_SECONDS and TELLING_SHARE <= share < 1:
+            told += f", about {format_clock(elapsed * (1 - share) / share)} left"
+        return told
+
     def _show(self) -> None:
-        state = f"{self._done} of {len(self._sizes)} done, {self._rate():.0f} frames/s"
+        state = f"{self._done} of {len(self._sizes)} done, {self._speed()}"
         self._bars.update(self._overall, completed=self._completed(), state=state)
 
 

@@ -6,7 +6,6 @@ Positions are pixels from the top left corner.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -16,17 +15,17 @@ from typing import IO, Any
 
 import matplotlib
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
 from dsanet_cli.files.atomic import atomic_write
-from dsanet_cli.plot_style import BLANK, DPI, FAINT, INK, MUTED, NORMAL, OKABE_ITO, PAPER
+from dsanet_cli.plot_style import BLANK, CLASS_COLORS, DPI, FAINT, INK, MUTED, NORMAL, PAPER
 from dsanet_cli.text import format_clock
+from dsanet_cli.timeline.lettering import drawable, fit, fonts, text_width
 from dsanet_cli.timeline.text import format_moment, format_verdict
 from dsanet_cli.timeline.timeline import Event, Timeline, column_maxima
 
@@ -39,12 +38,11 @@ LANE, LANES = 22, 3
 MAX_THUMBNAILS, THUMBNAIL_HEIGHT, GAP = 6, 140, 12
 SLOT = (WIDTH - 2 * MARGIN) / MAX_THUMBNAILS
 """Thumbnails: how many, how high at most, the space between two, the least width for one with its caption."""
+LEAST_RANGE = 0.05
+"""Between the probabilities of the faintest and the fullest shade of the class bands."""
 
 _STEPS: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
 _STEPS += (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
-_FAMILIES: tuple[str, ...] = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "PingFang SC")
-_FAMILIES += ("Hiragino Sans", "Microsoft YaHei", "Malgun Gothic", "WenQuanYi Micro Hei", "Arial Unicode MS")
-"""matplotlib brings the first; the others are used for what it lacks, where they are installed."""
 
 
 def save_plot(timeline: Timeline, target: Path | IO[bytes], thumbnails: Mapping[int, NDArray[np.uint8]]) -> None:
@@ -54,7 +52,8 @@ def save_plot(timeline: Timeline, target: Path | IO[bytes], thumbnails: Mapping[
         timeline: what to draw.
         target: a file to write or replace, or a binary stream.
         thumbnails: the frame at the peak of an event, (H, W, 3) RGB, by the event's index; the six highest
-            are shown. Frames may be squashed: they are drawn in the video's own aspect ratio.
+            are shown. Where there is no event, 0 is the frame with the highest score. Frames may be squashed:
+            they are drawn in the video's own aspect ratio.
 
     Raises:
         OutputError: the file cannot be written.
@@ -65,17 +64,11 @@ def save_plot(timeline: Timeline, target: Path | IO[bytes], thumbnails: Mapping[
 
 
 def class_colors(classes: int) -> list[str]:
-    """Choose the colours of C classes: grey for the normal one, Okabe-Ito for up to eight others."""
+    """Choose the colours of C classes: grey for the normal one, well apart for up to thirteen others."""
     others = classes - 1
-    if others <= len(OKABE_ITO):
-        return [NORMAL, *OKABE_ITO[:others]]
+    if others <= len(CLASS_COLORS):
+        return [NORMAL, *CLASS_COLORS[:others]]
     return [NORMAL, *map(to_hex, matplotlib.colormaps["plasma"](np.linspace(0, 0.88, others)))]
-
-
-def drawable(text: str) -> str:
-    """Replace what no font here can draw with a box, so that any file name can be a title."""
-    known = _fonts()[1]
-    return "".join(c if c.isprintable() and ord(c) in known else "\N{WHITE SQUARE}" for c in text)
 
 
 def time_ticks(duration: float) -> tuple[list[float], list[str]]:
@@ -99,34 +92,6 @@ def spread(centers: Sequence[float], width: float, low: float, high: float) -> l
     return [min(max(x, limits[0]), limits[1]) + i * width for i, x in enumerate(level)]
 
 
-@functools.cache
-def _fonts() -> tuple[list[str], frozenset[int]]:
-    """Font families, and the characters that they can draw in regular and in bold."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    families = [name for name in _FAMILIES if name in installed]
-    known: set[int] = set()
-    for family in families:
-        styles = (font_manager.FontProperties(family=family, weight=weight) for weight in ("normal", "bold"))
-        known |= set.intersection(
-            *(set(font_manager.get_font(font_manager.findfont(style)).get_charmap()) for style in styles)
-        )
-    return families, frozenset(known)
-
-
-def _text_width(text: str, size: float, weight: str = "normal") -> float:
-    style = font_manager.FontProperties(family=_fonts()[0], size=size, weight=weight)
-    measure: Any = RendererAgg(1, 1, DPI)  # type: ignore[no-untyped-call]
-    return float(measure.get_text_width_height_descent(drawable(text), style, ismath=False)[0])
-
-
-def _fit(text: str, width: float, size: float, weight: str = "normal") -> str:
-    """Cut the middle out of a text that is wider than ``width`` pixels."""
-    short, keep = text, len(text) - 1
-    while keep > 0 and _text_width(short, size, weight) > width:
-        short, keep = f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}", keep - 1
-    return short
-
-
 def _contrast(color: str) -> str:
     red, green, blue = to_rgb(color)
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else PAPER
@@ -146,6 +111,17 @@ class _Name:
     text: str
     x: float
     lane: int
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """A frame of the video: the peak of an event, or where there is none of the whole video."""
+
+    frame: NDArray[np.uint8]
+    label: str
+    color: str
+    time: float
+    score: float
 
 
 @dataclass(frozen=True)
@@ -174,11 +150,11 @@ class _Page:
         axes = self.figure.add_axes(box, xlim=(0, self.duration), autoscale_on=False, facecolor=PAPER)
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(NORMAL)
-        axes.tick_params(colors=MUTED, labelsize=8.5, labelfontfamily=_fonts()[0], length=3)
+        axes.tick_params(colors=MUTED, labelsize=8.5, labelfontfamily=fonts()[0], length=3)
         return axes
 
     def text(self, x: float, y: float, text: str, size: float = 9, color: str = INK, **style: Any) -> None:
-        usual: dict[str, Any] = {"va": "center_baseline", "family": _fonts()[0], "parse_math": False}
+        usual: dict[str, Any] = {"va": "center_baseline", "family": fonts()[0], "parse_math": False}
         self.sheet.text(x, y, drawable(text), size=size, color=color, **(usual | style))
 
     def line(self, x: Sequence[float], y: Sequence[float], color: str, width: float, **style: Any) -> None:
@@ -199,12 +175,13 @@ def _x(seconds: float, duration: float) -> float:
 def _draw(timeline: Timeline, thumbnails: Mapping[int, NDArray[np.uint8]]) -> Figure:
     classes = timeline.class_names
     duration = max(timeline.video.duration, float(timeline.ends[-1]), 1e-3)
-    shown = _highest(timeline.events, thumbnails)
-    size = _thumbnail_size(timeline, [thumbnails[i] for i in shown])
+    colors = dict(zip(classes, class_colors(len(classes)), strict=True))
+    shots = _shots(timeline, colors, thumbnails)
+    size = _thumbnail_size(timeline, [shot.frame for shot in shots])
     names = _place_names(timeline.events, duration)
     band, score_height = (30, 290) if len(classes) <= 6 else (17, 230)
     score_top: float = HEADER + LANE * (1 + max((n.lane for n in names), default=-1)) + 12
-    if shown:
+    if shots:
         score_top += CAPTION + size[1] + CONNECTOR
     bands_top = score_top + score_height + 42
     height = math.ceil(bands_top + band * len(classes) + FOOTER)
@@ -212,20 +189,28 @@ def _draw(timeline: Timeline, thumbnails: Mapping[int, NDArray[np.uint8]]) -> Fi
     figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
     sheet = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0), autoscale_on=False, zorder=5)
     sheet.set_axis_off()
-    colors = dict(zip(classes, class_colors(len(classes)), strict=True))
     page = _Page(timeline, figure, sheet, colors, duration, score_top, score_height, bands_top, band)
     _draw_header(page)
     _draw_score(page)
     _draw_events(page, names)
-    _draw_thumbnails(page, size, {i: thumbnails[i] for i in shown})
+    _draw_thumbnails(page, size, shots)
     _draw_bands(page)
     return figure
 
 
-def _highest(events: Sequence[Event], thumbnails: Mapping[int, Any]) -> list[int]:
-    """Events to show a thumbnail of, in order of time."""
+def _shots(timeline: Timeline, colors: Mapping[str, str], thumbnails: Mapping[int, NDArray[np.uint8]]) -> list[_Shot]:
+    """The frames to show, in order of time."""
+    events = timeline.events
+    if not events and 0 in thumbnails:
+        top = int(timeline.scores.argmax())
+        time = float(timeline.starts[top] + timeline.ends[top]) / 2
+        return [_Shot(thumbnails[0], "highest score", MUTED, time, float(timeline.scores[top]))]
     there = [i for i in range(len(events)) if i in thumbnails]
-    return sorted(sorted(there, key=lambda i: -events[i].peak_score)[:MAX_THUMBNAILS])
+    highest = sorted(sorted(there, key=lambda i: -events[i].peak_score)[:MAX_THUMBNAILS])
+    return [
+        _Shot(thumbnails[i], e.label, colors[e.label], e.peak_time, e.peak_score)
+        for i, e in ((i, events[i]) for i in highest)
+    ]
 
 
 def _thumbnail_size(timeline: Timeline, frames: Sequence[NDArray[np.uint8]]) -> tuple[float, float]:
@@ -240,8 +225,8 @@ def _thumbnail_size(timeline: Timeline, frames: Sequence[NDArray[np.uint8]]) -> 
 
 def _place_names(events: Sequence[Event], duration: float) -> list[_Name]:
     """Name the highest peaks first, as low as there is room; where there is none, only the colour tells."""
-    labels = {label: _fit(label, 200, 9, "bold") for label in {e.label for e in events}}
-    halves = {label: _text_width(text, 9, "bold") / 2 + 8 for label, text in labels.items()}
+    labels = {label: fit(label, 200, 9, "bold") for label in {e.label for e in events}}
+    halves = {label: text_width(text, 9, "bold") / 2 + 8 for label, text in labels.items()}
     taken: list[list[tuple[float, float]]] = [[] for _ in range(LANES)]
     names = []
     for event in sorted(events, key=lambda e: -e.peak_score):
@@ -263,15 +248,15 @@ def _draw_header(page: _Page) -> None:
     made = [f"model {page.timeline.model.name}"]
     made += [f"{coverage.analysed:.1%} analysed"] if coverage.analysed < 0.9995 else []
     for y, line in ((30, facts), (62, made)):
-        page.text(WIDTH - MARGIN, y, _fit(" · ".join(line), 420, 9.5), 9.5, MUTED, ha="right")
+        page.text(WIDTH - MARGIN, y, fit(" · ".join(line), 420, 9.5), 9.5, MUTED, ha="right")
 
     name = Path(video.path).name or video.path
-    page.text(MARGIN, 30, _fit(name, WIDTH - 2 * MARGIN - 440, 15, "bold"), 15, weight="bold")
+    page.text(MARGIN, 30, fit(name, WIDTH - 2 * MARGIN - 440, 15, "bold"), 15, weight="bold")
     color = page.colors[verdict.label]
-    label = _fit(verdict.label, 260, 11, "bold")
+    label = fit(verdict.label, 260, 11, "bold")
     chip = {"boxstyle": "round,pad=0.4,rounding_size=0.5", "facecolor": color, "edgecolor": "none"}
     page.text(MARGIN + 7, 62, label, 11, _contrast(color), weight="bold", bbox=chip)
-    page.text(MARGIN + 28 + _text_width(label, 11, "bold"), 62, format_verdict(page.timeline), 11)
+    page.text(MARGIN + 28 + text_width(label, 11, "bold"), 62, format_verdict(page.timeline), 11)
 
 
 def _draw_score(page: _Page) -> None:
@@ -314,26 +299,43 @@ def _draw_events(page: _Page, names: Sequence[_Name]) -> None:
         page.text(name.x, y, name.text, 9, weight="bold", ha="center", bbox=chip)
 
 
-def _draw_thumbnails(page: _Page, size: tuple[float, float], frames: Mapping[int, NDArray[np.uint8]]) -> None:
-    events = [page.timeline.events[i] for i in frames]
+def _draw_thumbnails(page: _Page, size: tuple[float, float], shots: Sequence[_Shot]) -> None:
     top, bottom, slot = HEADER + CAPTION, HEADER + CAPTION + size[1], max(size[0] + GAP, SLOT)
-    peaks = [page.x(event.peak_time) for event in events]
+    peaks = [page.x(shot.time) for shot in shots]
     middles = spread(peaks, slot, MARGIN - GAP / 2, WIDTH - MARGIN + GAP / 2)
-    for x, peak, event, frame in zip(middles, peaks, events, frames.values(), strict=True):
-        color, left, right = page.colors[event.label], x - size[0] / 2, x + size[0] / 2
+    for x, peak, shot in zip(middles, peaks, shots, strict=True):
+        color, left, right = shot.color, x - size[0] / 2, x + size[0] / 2
         box = (left, right, bottom, top)
-        page.sheet.imshow(frame, extent=box, aspect="auto", origin="upper", interpolation="hanning", zorder=3)
+        page.sheet.imshow(shot.frame, extent=box, aspect="auto", origin="upper", interpolation="hanning", zorder=3)
         edges = [left, right, right, left, left], [top, top, bottom, bottom, top]
         page.line(*edges, color, 2, zorder=4, solid_joinstyle="miter")
-        facts = f"  {event.peak_score:.2f} · {format_moment(event.peak_time, page.timeline)}"
-        label = _fit(event.label, slot - GAP - _text_width(facts, 9), 9, "bold")
-        start = x - (_text_width(label, 9, "bold") + _text_width(facts, 9)) / 2
+        facts = f"  {shot.score:.2f} · {format_moment(shot.time, page.timeline)}"
+        label = fit(shot.label, slot - GAP - text_width(facts, 9), 9, "bold")
+        start = x - (text_width(label, 9, "bold") + text_width(facts, 9)) / 2
         page.text(start, top - 11, label, 9, weight="bold")
-        page.text(start + _text_width(label, 9, "bold"), top - 11, facts, 9)
+        page.text(start + text_width(label, 9, "bold"), top - 11, facts, 9)
 
-        y = page.y(event.peak_score)
+        y = page.y(shot.score)
         page.line([x, x, peak, peak], [bottom, bottom + 5, bottom + CONNECTOR - 4, y], color, 1.2, zorder=1)
         page.line([peak], [y], color, 0, marker="o", markersize=6, markeredgecolor=PAPER, zorder=4)
+
+
+def band_shades(shares: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
+    """How strongly probabilities are coloured, so that a picture shows their differences.
+
+    A model with a high temperature gives all classes nearly the same probability; shades from 0 to 1 would all look
+    alike. Differences that are no more than noise stay faint.
+
+    Args:
+        shares: (C, M) in 0..1, NaN where nothing is known.
+
+    Returns:
+        (C, M) in 0..1, 0 where nothing is known; and the probabilities of the faintest and of the fullest shade.
+    """
+    known = shares[np.isfinite(shares)]
+    low = float(known.min(initial=1.0))
+    high = max(float(known.max(initial=0.0)), low + LEAST_RANGE)
+    return np.nan_to_num((shares - low) / (high - low)), low, high
 
 
 def _draw_bands(page: _Page) -> None:
@@ -343,7 +345,8 @@ def _draw_bands(page: _Page) -> None:
     shares = column_maxima(timeline.starts, timeline.ends, timeline.probabilities, columns).T[order]
     names = [timeline.class_names[i] for i in order]
     inks = np.array([to_rgb(page.colors[name]) for name in names])[:, None, :]  # (C, 1, 3)
-    alpha = np.nan_to_num(shares)[:, :, None]  # (C, M, 1)
+    shades, low, high = band_shades(shares)
+    alpha = shades[:, :, None]  # (C, M, 1)
     picture = inks * alpha + np.array(to_rgb(BLANK)) * (1 - alpha)  # (C, M, 3)
 
     top, height = page.bands_top, page.band * len(names)
@@ -357,10 +360,12 @@ def _draw_bands(page: _Page) -> None:
     axes.hlines(range(len(names)), 0, page.duration, color=PAPER, linewidth=2.5)
     right = WIDTH - RIGHT
     page.text(LEFT, top - 13, "class probability", 9.5)
+    told = f"pale is {low:.2f}, full colour {high:.2f}"
+    page.text(LEFT + text_width("class probability", 9.5) + 14, top - 13, told, 8.5, MUTED)
     page.text(right + 8, top - 13, "highest", 8.5, MUTED)
     for row, name in enumerate(names):
         y = top + (row + 0.5) * page.band
-        page.text(LEFT - 24, y, _fit(name, LEFT - 24 - MARGIN, 9), 9, ha="right")
+        page.text(LEFT - 24, y, fit(name, LEFT - 24 - MARGIN, 9), 9, ha="right")
         page.sheet.broken_barh([(LEFT - 17, 10)], (y - 5, 10), facecolor=page.colors[name], linewidth=0)
         page.text(right + 8, y, f"{timeline.probabilities[:, order[row]].max():.2f}", 8.5, MUTED)
     for start, tall in ((page.score_top, page.score_height), (top, height)):

@@ -256,6 +256,20 @@ def test_help_and_version_import_nothing_heavy():
     assert run("--version").stdout.startswith("dsanet ")
 
 
+def test_the_module_is_the_command():
+    for option in ("-h", "--help"):
+        result = subprocess.run(
+            [sys.executable, "-m", "dsanet_cli", "detect", option], capture_output=True, text=True, check=True
+        )
+        assert "--threshold" in result.stdout
+
+
+def test_completion_can_be_installed(tmp_path):
+    shell = {"HOME": str(tmp_path), "SHELL": "/bin/bash", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    assert run("--install-completion", "bash", **shell).returncode == 0
+    assert "dsanet" in (tmp_path / ".bashrc").read_text()
+
+
 def test_models_list_and_show(tiny_model):
     environment = {"DSANET_MODELS": str(tiny_model.parent)}
     assert "tiny" in run("models", "list", **environment).stdout

@@ -95,3 +95,23 @@ def test_names_that_no_list_can_hold():
     check_listable(Path("é/ä.npy"))
     with pytest.raises(SourceError, match="not UTF-8; rename it"):
         check_listable(Path(os.fsdecode(b"\xff.npy")))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lists_of_any_editor_and_spreadsheet(tmp_path, encoding, end):
+    lines = ["Path , label ", "a.npy,Normal", 'b 1.npy , "Road, wet"', '"c.npy", Abuse ', "", "   ", ""]
+    (tmp_path / "list.csv").write_bytes(end.join(lines).encode(encoding))
+    assert read_list(tmp_path / "list.csv") == [
+        ListedFeature(tmp_path / "a.npy", "Normal"),
+        ListedFeature(tmp_path / "b 1.npy", "Road, wet"),
+        ListedFeature(tmp_path / "c.npy", "Abuse"),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"path,label\n\xff.npy,A\n", b"path,label\n" + b"x" * 200_000 + b",A\n"])
+def test_what_is_no_list_is_one_line(tmp_path, content):
+    (tmp_path / "list.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=r"list\.csv: cannot be read") as caught:
+        read_list(tmp_path / "list.csv")
+    assert len(str(caught.value).splitlines()) == 1

@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 import os
 import sys
+import urllib.parse
 from pathlib import Path
 
 import pytest
 
 from dsanet_cli.errors import SourceError
 from dsanet_cli.files.sources import find_sources
+from dsanet_cli.files.typed import LONGEST_LINE
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +154,52 @@ def test_stdin_may_hold_names_that_are_no_text():
     make(b"caf\xe9.mp4")
     stdin = io.TextIOWrapper(io.BytesIO(b"caf\xe9.mp4\r\n"), encoding="utf-8")
     assert paths(find_sources(["-"], False, stdin)) == [os.fsdecode(b"caf\xe9.mp4")]
+
+
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16", "utf-8"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lists_of_any_editor_are_read_from_files_and_stdin(mark, end):
+    make("ä b.mp4", "c.mp4", "d.mp4")
+    content = end.join(["ä b.mp4", ' "c.mp4" ', "", "\td.mp4  ", "   ", ""]).encode(mark)
+    Path("list.txt").write_bytes(content)
+    expected = ["ä b.mp4", "c.mp4", "d.mp4"]
+    assert paths(find("@list.txt")) == expected
+    assert paths(find_sources(["-"], False, io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))) == expected
+
+
+def test_no_stdin_is_an_empty_list():
+    assert [str(problem) for problem in find_sources(["-"], False, None).problems] == [
+        "-: the list is empty; write one path per line"
+    ]
+
+
+def test_a_long_file_without_lines_is_no_list():
+    Path("list.txt").write_bytes(b"x" * (LONGEST_LINE + 1))
+    assert problems(find("@list.txt")) == ["@list.txt: not a text file; bring a list with one path per line"]
+
+
+@pytest.mark.parametrize("pasted", ['"{0}"', "'{0}'", "“{0}”", "file://{0}", "'file://localhost{0}'"])
+def test_a_pasted_path(tmp_path, pasted):
+    make("a b/ü #1?.mp4")
+    path = f"{tmp_path}/a b/ü #1?.mp4"
+    text = pasted.format(urllib.parse.quote(path) if "file:" in pasted else path)
+    assert paths(find(text)) == [path]
+    Path("list.txt").write_text(f"{text}\n")
+    assert paths(find("@list.txt")) == [path]
+    assert paths(find(f"@'{tmp_path}/list.txt'")) == [path]
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    make("home/a.mp4", "~x/b.mp4")
+    assert paths(find("'~/a.mp4'")) == [f"{tmp_path}/home/a.mp4"]
+    assert paths(find("~/*.mp4")) == [f"{tmp_path}/home/a.mp4"]
+    assert paths(find("~x/b.mp4")) == ["~x/b.mp4"]
+
+
+def test_a_file_whose_name_has_quotes_comes_first():
+    make("'a.mp4'", "a.mp4")
+    assert paths(find("'a.mp4'")) == ["'a.mp4'"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +11,15 @@ from tiny import CLASSES, WIDTH, save_tiny_model, tiny_clip, tiny_config
 
 from dsanet_cli.config import ModelConfig
 from dsanet_cli.errors import ModelError, OutputError
-from dsanet_cli.models.directory import find_model, list_models, load_clip, load_model, load_text_adapter, read_config
+from dsanet_cli.models.directory import (
+    find_model,
+    list_models,
+    load_clip,
+    load_model,
+    load_text_adapter,
+    read_config,
+    user_models_folder,
+)
 from dsanet_cli.records import decode_exactly, to_json
 
 
@@ -122,6 +132,49 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path, monkeypatch, directory):
     monkeypatch.setenv("DSANET_MODELS", str(tmp_path))
     with pytest.raises(ModelError, match=r"model nope: .*tiny"):
         load_model("nope")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ucf-crime", "model ucf-crime: not here yet; bring it with dsanet models pull ucf-crime"),
+        ("UCF_Crime", "dsanet models pull ucf-crime"),
+        ("xd-violence", "dsanet models pull xd-violence"),
+        ("model_ucf.pth", "a checkpoint, not a model directory; turn it into one with dsanet models import"),
+        ("tinny", "did you mean tiny?"),
+        (__file__, "a file, not a model directory"),
+    ],
+)
+def test_what_is_no_model_yet_names_the_way_to_one(tmp_path, monkeypatch, directory, name, message):
+    monkeypatch.setenv("DSANET_MODELS", str(tmp_path))
+    with pytest.raises(ModelError, match=re.escape(message)):
+        find_model(name)
+
+
+def test_a_home_of_another_user_holds_no_models(tmp_path, monkeypatch):
+    stat = Path.stat
+
+    def deny(path, *rest, **more):
+        if path.is_relative_to(tmp_path):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, *rest, **more)
+
+    monkeypatch.delenv("DSANET_MODELS", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(Path, "stat", deny)  # file modes do not stop root
+    assert find_model("scenes").name == "scenes"
+    assert [model.name for model in list_models()] == ["scenes"]
+
+
+def test_without_a_home_only_the_models_that_come_along_are_there(monkeypatch):
+    def nowhere(name):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("DSANET_MODELS", raising=False)
+    monkeypatch.setattr("platformdirs.user_data_path", nowhere)
+    assert [model.name for model in list_models()] == ["scenes"]
+    with pytest.raises(OutputError, match="DSANET_MODELS"):
+        user_models_folder()
 
 
 def test_a_folder_that_is_no_model(tmp_path):

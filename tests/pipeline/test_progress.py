@@ -109,3 +109,20 @@ def test_key_frames_looked_at_are_not_counted_as_frames_analysed(tmp_path, clock
 def test_a_file_that_is_gone_does_not_matter(tmp_path):
     with BatchProgress([Source(tmp_path / "gone.mp4", Path("gone"))], quiet=True) as progress:
         progress.done(Source(tmp_path / "gone.mp4", Path("gone")), "failed")
+
+
+def test_time_left_is_shown_once_it_means_something(tmp_path, clock, capsys):
+    first, second, third, last = (source(tmp_path, f"{name}.mp4", 1000) for name in "abcd")
+    with BatchProgress([first, second, third, last], quiet=False) as progress:
+        clock[0] += 9
+        progress.done(first, "1 event")
+        clock[0] += 9
+        progress.done(second, "1 event")
+    early, later = capsys.readouterr().err.splitlines()
+    assert " left)" not in early
+    assert "about 0:18 left" in later
+    small, large = source(tmp_path, "e.mp4", 10), source(tmp_path, "f.mp4", 10_000)
+    with BatchProgress([small, large], quiet=False) as progress:
+        clock[0] += 60
+        progress.done(small, "1 event")
+    assert " left)" not in capsys.readouterr().err

@@ -14,8 +14,9 @@ from matplotlib.image import imread
 
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import OutputError
-from dsanet_cli.timeline import plot
-from dsanet_cli.timeline.plot import class_colors, drawable, save_plot, spread, time_ticks
+from dsanet_cli.timeline import lettering, plot
+from dsanet_cli.timeline.lettering import drawable
+from dsanet_cli.timeline.plot import class_colors, save_plot, spread, time_ticks
 from dsanet_cli.timeline.timeline import Coverage, ModelFacts, Sampling, VideoFacts, build_timeline
 
 FOUR = ("normal", "fighting", "explosion", "road accidents", "arson")
@@ -215,13 +216,46 @@ def test_bands_show_the_probabilities():
     bands = image.shape[0] - plot.FOOTER - 5 * 30
     rows = [image[bands + 30 * row + 15] for row in range(5)]
     inside, outside = column(timeline, 15.8), column(timeline, 30.2)
-    assert rows[1][inside] == pytest.approx(0.9 * colors[2] + 0.1 * blank, abs=0.01)
+    assert rows[1][inside] == pytest.approx(0.9 / 0.95 * colors[2] + 0.05 / 0.95 * blank, abs=0.01)
     assert rows[0][inside] == pytest.approx(blank, abs=0.01)
-    assert rows[4][outside] == pytest.approx(0.95 * colors[0] + 0.05 * blank, abs=0.01)
+    assert rows[4][outside] == pytest.approx(colors[0], abs=0.01)  # the highest probability of all
+    assert "pale is 0.00, full colour 0.95" in texts(timeline)
     for row in range(1, 5):
         assert image[bands + 30 * row, outside] == pytest.approx(1.0)  # white between the bands
     assert "0.90" in texts(timeline)
     assert "0.95" in texts(timeline)
+
+
+def test_bands_of_a_flat_model_show_their_differences():
+    flat = np.full((60, 14), 0.07)
+    flat[20:30, 7], flat[20:30, 0] = 0.12, 0.02
+    flat /= flat.sum(axis=1, keepdims=True)
+    timeline = make(classes=UCF, probabilities=flat)
+    image = pixels(timeline)
+    row = image[image.shape[0] - plot.FOOTER - 14 * 17 + 17 * 6 + 8]  # of the seventh class
+    inside, outside = row[column(timeline, 15.8)], row[column(timeline, 30.2)]
+    assert np.abs(inside - outside).max() > 0.3
+    assert any(text.startswith("pale is 0.02, full colour 0.1") for text in texts(timeline))
+
+
+def test_noise_is_not_blown_up():
+    shares = np.float32([[0.50, 0.51], [0.50, np.nan]])
+    shades, low, high = plot.band_shades(shares)
+    assert (low, high) == pytest.approx((0.5, 0.55))
+    assert shades == pytest.approx(np.float32([[0, 0.2], [0, 0]]), abs=1e-5)
+
+
+def test_without_events_the_frame_with_the_highest_score_is_shown():
+    scores = np.full(60, 0.05)
+    scores[33] = 0.31
+    timeline = make(scores=scores)
+    page = sheet(timeline, frames(make(bumps=ONE)))
+    (image,) = page.images
+    left, right, _, _ = image.get_extent()
+    assert (left + right) / 2 == pytest.approx(plot.LEFT + plot.PLOT_WIDTH * 33.5 / 60)
+    found = [text.get_text().strip() for text in page.texts]
+    assert "highest score" in found
+    assert "0.31 · 0:21.4" in found
 
 
 def test_holes_are_hatched():
@@ -353,25 +387,25 @@ def test_any_file_name_is_drawn_without_a_warning(path):
 
 
 def test_what_no_font_has_becomes_a_box(monkeypatch):
-    monkeypatch.setattr(plot, "_FAMILIES", plot._FAMILIES[:1])
-    plot._fonts.cache_clear()
+    monkeypatch.setattr(lettering, "_FAMILIES", lettering._FAMILIES[:1])
+    lettering.fonts.cache_clear()
     try:
         assert drawable("cam_$1$ é Ω.mp4") == "cam_$1$ é Ω.mp4"
         assert drawable("猫.mp4") == "□.mp4"
         assert drawable("a\nb\udce9") == "a□b□"
     finally:
-        plot._fonts.cache_clear()
+        lettering.fonts.cache_clear()
 
 
 def test_another_installed_font_fills_in(monkeypatch):
     sign = "\N{CIRCLED LATIN CAPITAL LETTER A}"  # in STIX, which comes with matplotlib, not in DejaVu
-    monkeypatch.setattr(plot, "_FAMILIES", ("DejaVu Sans", "STIXGeneral", "not installed"))
-    plot._fonts.cache_clear()
+    monkeypatch.setattr(lettering, "_FAMILIES", ("DejaVu Sans", "STIXGeneral", "not installed"))
+    lettering.fonts.cache_clear()
     try:
         assert drawable(sign) == sign
         assert len(png(make(path=f"{sign}.mp4"))) > 10_000
     finally:
-        plot._fonts.cache_clear()
+        lettering.fonts.cache_clear()
 
 
 def test_ten_hours_are_quick_and_keep_their_spikes():
@@ -399,7 +433,38 @@ def test_colours_are_distinct_and_stand_out_on_white():
         assert len(set(colors)) == count
         assert colors[0] == plot.NORMAL
         assert all(sum(to_rgb(c)) < 2.5 for c in colors)
-    assert class_colors(9)[1:] == list(plot.OKABE_ITO)
+
+
+def seen(colors, how):
+    """CIELAB of sRGB colours as people see them, by the simulation of Machado, Oliveira and Fernandes (2009)."""
+    seen_by = {
+        "anyone": np.eye(3),
+        "deuteranopes": [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.01182, 0.04294, 0.968881],
+        ],
+        "protanopes": [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+    }[how]
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+    )
+    channels = np.array([to_rgb(color) for color in colors])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    xyz = np.clip(linear @ np.transpose(seen_by), 0, 1) @ to_xyz.T / to_xyz.sum(axis=1)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+
+
+@pytest.mark.parametrize(("how", "least"), [("anyone", 35), ("deuteranopes", 15), ("protanopes", 20)])
+def test_fourteen_colours_can_be_told_apart(how, least):
+    places = seen(class_colors(14), how)
+    distances = np.linalg.norm(places[:, None] - places, axis=2)  # CIE 1976
+    assert distances[np.triu_indices(14, 1)].min() > least
 
 
 @pytest.mark.parametrize(
