@@ -16,7 +16,10 @@ from dsanet_cli.cli.options import (
     EncoderPrecision,
     EncoderWeights,
     Engine,
+    Jobs,
     Recursive,
+    Shard,
+    StallTimeout,
     Verbose,
     check_finite,
     parse_shard,
@@ -80,15 +83,9 @@ def detect(
     scan_level: Annotated[
         float, typer.Option(min=0, max=1, help="Score of a key frame from which on --scan looks closer.")
     ] = SCAN_LEVEL,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Videos decoded at once. (default: by cores)")
-    ] = None,
-    stall_timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds without progress after which a video is given up.")
-    ] = 60,
-    shard: Annotated[
-        str | None, typer.Option(metavar="K/N", help="Take the K-th of N parts of the inputs, for job arrays.")
-    ] = None,
+    jobs: Jobs = None,
+    stall_timeout: StallTimeout = 60,
+    shard: Shard = None,
     engine: Annotated[
         Engine, typer.Option(help="This machine, or the workers of a Ray cluster, which share inputs and output.")
     ] = Engine.local,
@@ -119,10 +116,10 @@ def detect(
     from fractions import Fraction
 
     from dsanet_cli.detect.detector import DetectSettings
-    from dsanet_cli.detect.pipeline import PipelineSettings
     from dsanet_cli.detect.results import FORMATS
     from dsanet_cli.detect.run import BatchSettings, run_batch
     from dsanet_cli.detect.runner import RunnerSettings
+    from dsanet_cli.pipeline.pipeline import PipelineSettings
 
     work = RunnerSettings(
         output=None if output == STDOUT else output,

@@ -15,8 +15,13 @@ from dsanet_cli.cli.options import (
     Device,
     EncoderPrecision,
     EncoderWeights,
+    Jobs,
     Recursive,
+    Shard,
+    StallTimeout,
     Verbose,
+    check_finite,
+    parse_shard,
 )
 from dsanet_cli.errors import UsageError
 
@@ -67,6 +72,9 @@ def extract(
     device: Device = "auto",
     precision: EncoderPrecision = "auto",
     batch_size: BatchSize = None,
+    jobs: Jobs = None,
+    stall_timeout: StallTimeout = 60,
+    shard: Shard = None,
     skip_existing: Annotated[
         bool | None,
         typer.Option("--skip-existing/--overwrite", help="Keep whole feature files, or redo them. (default: keep)"),
@@ -78,6 +86,8 @@ def extract(
 
     Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
     """
+    part = parse_shard(shard)
+    check_finite(stall_timeout=stall_timeout)
     from dsanet_cli.models.encoder_choice import EncoderChoice
 
     choice = EncoderChoice(model, encoder, tag, encoder_weights)
@@ -91,20 +101,25 @@ def extract(
             "--labels": labels,
             "--skip-existing/--overwrite": skip_existing,
             "--recursive": recursive or None,
+            "--jobs": jobs,
+            "--shard": shard,
         }
         if given := [name for name, value in only_extraction.items() if value is not None]:
             raise UsageError(f"--verify writes nothing and decodes every frame; drop {', '.join(given)}")
         if len(sources) > 1:
             raise UsageError("--verify compares with one video; name one only")
         from dsanet_cli.extract.verify import VerifySettings, run_verify
+        from dsanet_cli.pipeline.pipeline import PipelineSettings
 
-        run_verify(VerifySettings(verify, Path(sources[0]), choice, device, precision, batch_size, quiet))
+        pipeline = PipelineSettings(stall_timeout=stall_timeout)
+        run_verify(VerifySettings(verify, Path(sources[0]), choice, device, precision, batch_size, pipeline, quiet))
         return
     if output is None:
         raise UsageError("extract needs a folder for the feature files; name it with --output DIR")
     from dsanet_cli.config import FRAMES_PER_SNIPPET
     from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, TEN_CROPS
     from dsanet_cli.extract.run import ExtractSettings, run_extract
+    from dsanet_cli.pipeline.pipeline import PipelineSettings
 
     outcome = run_extract(
         ExtractSettings(
@@ -120,6 +135,8 @@ def extract(
             batch_size=batch_size,
             list_file=list_file,
             labels=labels,
+            shard=part,
+            pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
             overwrite=skip_existing is False,
             quiet=quiet,
             verbose=verbose,

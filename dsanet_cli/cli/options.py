@@ -36,6 +36,11 @@ EncoderWeights = Annotated[Path | None, typer.Option(help="CLIP checkpoint, wher
 Root = Annotated[Path | None, typer.Option(help="Folder of the feature files, where lists have other machines' paths.")]
 SkipMissing = Annotated[bool, typer.Option("--skip-missing", help="Go on without missing files.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Videos decoded at once. (default: by cores)")]
+StallTimeout = Annotated[float, typer.Option(min=1, help="Seconds without progress after which a video is given up.")]
+Shard = Annotated[
+    str | None, typer.Option(metavar="K/N", help="Take the K-th of N parts of the inputs, for job arrays.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also time spent per video.")]
 
 

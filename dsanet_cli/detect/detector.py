@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from dsanet_cli.config import EventRule
+from dsanet_cli.console import unexpected
+from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature
+from dsanet_cli.detect.scan import ScanAnalysis
 from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, precision_name
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.errors import DsanetError
 from dsanet_cli.features.files import DEFAULT_FEATURE_FPS, load_features
-from dsanet_cli.files.sources import is_feature_file
+from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
-from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray, encode_frames
-from dsanet_cli.pipeline.prefetch import PREFETCHED_BATCHES, prefetch
-from dsanet_cli.timeline.timeline import Coverage, ModelFacts, Sampling, Timeline, VideoFacts, build_timeline, covered
-from dsanet_cli.video.container import COPY_AGAIN, video_error
-from dsanet_cli.video.probe import Picture, VideoInfo
-from dsanet_cli.video.reader import Snippet, open_video
-
-KEPT_THUMBNAILS = 12
-"""Frames of score peaks kept while a video runs; the plot shows fewer."""
+from dsanet_cli.pipeline.batcher import FloatArray
+from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch
+from dsanet_cli.timeline.timeline import ModelFacts, Sampling, VideoFacts
+from dsanet_cli.video.messages import Decoding
 
 
 @dataclass(frozen=True)
@@ -43,14 +39,6 @@ class DetectSettings:
     feature_fps: Fraction = DEFAULT_FEATURE_FPS
     scan_level: float | None = None
     """Look at key frames first, and decode fully only around scores from this on (``dsanet_cli.detect.scan``)."""
-
-
-@dataclass(frozen=True)
-class Detection:
-    """A video's timeline, and a frame (H, W, 3) uint8 of each event's peak, by the event's number."""
-
-    timeline: Timeline
-    thumbnails: dict[int, Picture]
 
 
 class Detector:
@@ -92,14 +80,35 @@ class Detector:
         """
         if is_feature_file(path):
             return self._detect_features(path)
-        encoder, config = self.load_encoder(), self.model.config
-        reader = open_video(path, config.preprocessing.resize, self.sampled_frames, config.snippet_frames)
-        analysis = Analysis(self, path)
-        depth = math.ceil(PREFETCHED_BATCHES * self.batch_size / self.sampled_frames)
-        with contextlib.closing(prefetch(reader.snippets(), depth)) as snippets:
-            for snippet, features in encode_frames(snippets, encoder, self.batch_size):
-                analysis.take(snippet, features)
-        return analysis.conclude_video(reader.info)
+        source = Source(path, Path(path.stem))
+        return self._pipeline(PipelineSettings()).run_one(source, self._analysis(source), lambda *_: None)
+
+    def detect_many(
+        self, sources: Sequence[Source], settings: PipelineSettings, watch: Watch
+    ) -> Generator[tuple[Source, Detection | DsanetError], None, None]:
+        """Analyse videos and feature files; each comes with its detection or its error, as it is done.
+
+        Raises:
+            ModelError: there are videos, and the encoder's weights are missing or do not fit.
+        """
+        videos = []
+        for source in sources:
+            if is_feature_file(source.path):
+                yield source, self._detect_features_or_error(source)
+            else:
+                videos.append(source)
+        if videos:
+            yield from self.detect_arriving(videos, settings.for_videos(len(videos)), watch)
+
+    def detect_arriving(
+        self, videos: Iterable[Source | None], settings: PipelineSettings, watch: Watch
+    ) -> Generator[tuple[Source, Detection | DsanetError], None, None]:
+        """Analyse videos that become known one by one; None, from time to time, while there is none yet.
+
+        Raises:
+            ModelError: the encoder's weights are missing or do not fit.
+        """
+        yield from self._pipeline(settings).run(videos, self._analysis, watch)
 
     def sampling(self, path: Path) -> Sampling:
         """How snippets of ``path`` are made; a feature file's were made before."""
@@ -118,14 +127,42 @@ class Detector:
         """Score the features (n, D) of one window, n at most its length; see ``score_window``."""
         return score_window(self._head, torch.from_numpy(features), self._text_features, self.model.config.temperature)
 
+    def _pipeline(self, settings: PipelineSettings) -> Pipeline:
+        config = self.model.config
+        decoding = Decoding(
+            config.preprocessing.resize,
+            self.sampled_frames,
+            config.snippet_frames,
+            scan=self.settings.scan_level is not None,
+        )
+        return Pipeline(self.load_encoder(), decoding, self.batch_size, settings)
+
+    def _analysis(self, source: Source) -> Collector[Detection]:
+        analysis = Analysis(source.path, self._scoring(), self.sampling(source.path))
+        level = self.settings.scan_level
+        return analysis if level is None else ScanAnalysis(analysis, self._scoring(), level)
+
+    def _scoring(self) -> Scoring:
+        config = self.model.config
+        facts = ModelFacts(config.name, self.model.sha256)
+        return Scoring(facts, config.class_names, self.rule, config.head.window, config.head.width, self.score)
+
+    def _detect_features_or_error(self, source: Source) -> Detection | DsanetError:
+        try:
+            return self._detect_features(source.path)
+        except DsanetError as error:
+            return error
+        except Exception as error:  # one input must never end the others
+            return unexpected(source.path, error)
+
     def _detect_features(self, path: Path) -> Detection:
         features = load_features(path, self.model.config.encoder.width)
         size = path.stat().st_size
         frames = self.model.config.snippet_frames
         seconds = float(frames / self.settings.feature_fps)
-        analysis = Analysis(self, path)
+        analysis = Analysis(path, self._scoring(), self.sampling(path))
         for i, feature in enumerate(features):
-            analysis.add(EncodedSnippet(i * seconds, (i + 1) * seconds, feature, None))
+            analysis.add(SnippetFeature(i * seconds, (i + 1) * seconds, feature, None))
         return analysis.conclude(
             VideoFacts(
                 path=str(path),
@@ -135,109 +172,3 @@ class Detector:
                 bytes=size,
             )
         )
-
-
-class Analysis:
-    """One video on its way from encoded snippets to its timeline; windows are scored as they fill."""
-
-    def __init__(self, detector: Detector, path: Path) -> None:
-        self.path = path
-        self._detector = detector
-        self._window: list[EncodedSnippet] = []
-        self._times: list[tuple[float, float]] = []
-        self._scores: list[FloatArray] = []
-        self._probabilities: list[FloatArray] = []
-        self._peaks = PeakFrames(detector.rule.threshold)
-
-    def take(self, snippet: Snippet, features: FloatArray) -> None:
-        """Add the next snippet of the video, given the features (k, D) of its k frames."""
-        self.add(EncodedSnippet.of(snippet, features))
-
-    def add(self, snippet: EncodedSnippet) -> None:
-        """Add the next snippet of the video."""
-        self._window.append(snippet)
-        if len(self._window) == self._detector.model.config.head.window:
-            self._score_window()
-
-    def conclude_video(self, info: VideoInfo) -> Detection:
-        """The timeline of all snippets added, of a video that was read to its end."""
-        return self.conclude(video_facts(info), covered(info.duration, info.holes))
-
-    def conclude(self, facts: VideoFacts, coverage: Coverage | None = None) -> Detection:
-        """The timeline of all snippets added; ``coverage`` is everything where it is not given.
-
-        Raises:
-            VideoError: there are none.
-        """
-        if self._window:
-            self._score_window()
-        if not self._times:
-            raise video_error(self.path, f"no frame can be decoded; {COPY_AGAIN}")
-        detector = self._detector
-        starts, ends = np.array(self._times, dtype=np.float64).T
-        timeline = build_timeline(
-            facts,
-            ModelFacts(detector.model.config.name, detector.model.sha256),
-            detector.model.config.class_names,
-            detector.sampling(self.path),
-            detector.rule,
-            starts,
-            ends,
-            np.concatenate(self._scores),
-            np.concatenate(self._probabilities),
-            coverage,
-        )
-        return Detection(timeline, self._peaks.of(timeline))
-
-    def _score_window(self) -> None:
-        window, self._window = self._window, []
-        scored = self._detector.score(np.stack([snippet.feature for snippet in window]))
-        scores = scored.scores.numpy()
-        self._peaks.add(scores, window, first=len(self._times))
-        self._times += [(snippet.start, snippet.end) for snippet in window]
-        self._scores.append(scores)
-        self._probabilities.append(scored.probabilities.numpy())
-
-
-def video_facts(info: VideoInfo) -> VideoFacts:
-    """What a timeline says of a video that was read to its end."""
-    return VideoFacts(
-        path=str(info.path),
-        frames=info.frames,
-        duration=info.duration,
-        fps=info.fps,
-        width=info.width,
-        height=info.height,
-        codec=info.codec,
-        bytes=info.bytes,
-    )
-
-
-class PeakFrames:
-    """Keeps frames of the highest scores while a video runs, for events that are known at its end only."""
-
-    def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
-        self._kept: list[tuple[float, int, Picture]] = []
-        """Score, snippet number, frame."""
-
-    def add(self, scores: FloatArray, snippets: Sequence[EncodedSnippet], first: int) -> None:
-        """Consider the snippets of a window with their scores (n,); the first one has the number ``first``."""
-        above = np.flatnonzero(scores >= self._threshold)
-        for run in np.split(above, np.flatnonzero(np.diff(above) > 1) + 1):
-            if len(run):
-                top = int(run[scores[run].argmax()])
-                frame = snippets[top].frame
-                if frame is not None:
-                    self._kept.append((float(scores[top]), first + top, frame))
-        self._kept = sorted(self._kept, key=lambda kept: -kept[0])[:KEPT_THUMBNAILS]
-
-    def of(self, timeline: Timeline) -> dict[int, Picture]:
-        """The best kept frame within each event of ``timeline``."""
-        found = {}
-        for number, event in enumerate(timeline.events):
-            for _, snippet, frame in self._kept:
-                if event.start <= timeline.starts[snippet] < event.end:
-                    found[number] = frame
-                    break
-        return found

@@ -21,13 +21,13 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from dsanet_cli.console import unexpected
-from dsanet_cli.detect.pipeline import Watch
 from dsanet_cli.detect.ray_actor import RayActor
 from dsanet_cli.detect.runner import Report, RunnerSettings
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.files.folders import absolute
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.names import printable
+from dsanet_cli.pipeline.pipeline import Watch
 from dsanet_cli.timeline.timeline import Timeline
 from dsanet_cli.version import __version__
 from dsanet_cli.video.messages import Opened

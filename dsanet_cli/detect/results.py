@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO
 
-from dsanet_cli.detect.detector import Detection, Detector
+from dsanet_cli.detect.analysis import Detection
+from dsanet_cli.detect.detector import Detector
 from dsanet_cli.errors import OutputError
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.sources import Source, is_feature_file

@@ -10,21 +10,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from dsanet_cli.console import unexpected
+from dsanet_cli.detect.analysis import Detection
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.detect.pipeline import Outcome, PipelineSettings, Watch, analyse, analyse_videos
 from dsanet_cli.detect.results import FORMATS, ResultFolder, write_stdout
 from dsanet_cli.encoder.device import precision_name
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
+from dsanet_cli.pipeline.pipeline import PipelineSettings, Watch
 from dsanet_cli.timeline.timeline import Timeline
 
 WAITING_RESULTS = 8
 """Videos analysed whose results are not written yet, at most."""
 
 Report = Callable[[Source, Timeline | DsanetError], None]
-"""Is told how a source went: analysed and written, or failed."""
+"""Is called with each source's result: its timeline once that is written, or its error."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,13 @@ class Runner:
 
         ``report`` is called from one other thread, where results are written beside the analysis.
         """
-        self._write(analyse(self._detector, self._settings.pipeline, sources, watch), report)
+        self._write(self._detector.detect_many(sources, self._settings.pipeline, watch), report)
 
     def run_videos(self, sources: Iterable[Source | None], watch: Watch, report: Report) -> None:
-        """As ``run``, for videos that become known one by one; see ``analyse_videos``."""
-        self._write(analyse_videos(self._detector, self._settings.pipeline, sources, watch), report)
+        """As ``run``, for videos that become known one by one; see ``Detector.detect_arriving``."""
+        self._write(self._detector.detect_arriving(sources, self._settings.pipeline, watch), report)
 
-    def _write(self, outcomes: Generator[tuple[Source, Outcome], None, None], report: Report) -> None:
+    def _write(self, outcomes: Generator[tuple[Source, Detection | DsanetError], None, None], report: Report) -> None:
         written: deque[Future[None]] = deque()
         with ThreadPoolExecutor(1, "writer") as writer, contextlib.closing(outcomes):
             for source, outcome in outcomes:
@@ -110,11 +111,11 @@ class Runner:
             while written:
                 written.popleft().result()
 
-    def _conclude(self, source: Source, outcome: Outcome, report: Report) -> None:
+    def _conclude(self, source: Source, outcome: Detection | DsanetError, report: Report) -> None:
         result = self._written(source, outcome)
         report(source, result)
 
-    def _written(self, source: Source, outcome: Outcome) -> Timeline | DsanetError:
+    def _written(self, source: Source, outcome: Detection | DsanetError) -> Timeline | DsanetError:
         if isinstance(outcome, DsanetError):
             return outcome
         try:

@@ -7,30 +7,34 @@ begin before the key frame that shows it and go on after it.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
-from dsanet_cli.detect.detector import Analysis, Detection, Detector, video_facts
-from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray
+from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature, video_facts
+from dsanet_cli.pipeline.batcher import EncodedSnippet
+from dsanet_cli.pipeline.pipeline import Collector
 from dsanet_cli.timeline.timeline import covered
 from dsanet_cli.video.probe import VideoInfo
-from dsanet_cli.video.reader import Snippet
 
 MARGIN = 4
 """Snippets decoded on either side of a suspicious one at least, where key frames are dense."""
 
 
-class ScanAnalysis:
-    """One video in scan mode: first the snippets with key frames, then those that ``suspicious`` asked for."""
+class ScanAnalysis(Collector[Detection]):
+    """One video in scan mode: first the snippets with key frames, then those that ``suspicious`` asked for.
 
-    def __init__(self, detector: Detector, path: Path, level: float) -> None:
-        self._detector = detector
+    Args:
+        analysis: Of the same video; takes all snippets in the end.
+        scoring: As the analysis has it.
+        level: Score from which on a snippet is suspicious.
+    """
+
+    def __init__(self, analysis: Analysis, scoring: Scoring, level: float) -> None:
+        self._analysis = analysis
+        self._scoring = scoring
         self._level = level
-        self._analysis = Analysis(detector, path)
-        self._snippets: list[EncodedSnippet] = []
-        """Of the first pass; many share a feature, and none has a frame."""
+        self._snippets: list[SnippetFeature] = []
+        """Of the first pass; many share a feature, and none has a picture."""
         self._keys: list[int] = []
         """Numbers of the snippets that hold a key frame."""
         self._wanted: frozenset[int] = frozenset()
@@ -40,21 +44,21 @@ class ScanAnalysis:
         """Of the timeline's snippets that were scanned only."""
         self.scanned = False
 
-    def take(self, snippet: Snippet, features: FloatArray) -> None:
-        """Take the next snippet with the features (k, D) of its frames; in the first pass k is 0 or 1."""
+    def take(self, snippet: EncodedSnippet) -> None:
+        """Take the next snippet; in the first pass it has the features of one frame or of none."""
         if self.scanned:
             self._add_scanned(snippet.index)
-            self._analysis.take(snippet, features)
+            self._analysis.take(snippet)
             self._position = snippet.index + 1
             return
-        if len(features):
+        if snippet.features.shape[1]:
             self._keys.append(snippet.index)
-            feature = features[0]
+            feature = snippet.features[0, 0]
         elif self._snippets:
             feature = self._snippets[-1].feature
         else:  # the first key frame cannot be decoded
-            feature = np.zeros(self._detector.model.config.head.width, np.float32)
-        self._snippets.append(EncodedSnippet(snippet.start, snippet.end, feature, None))
+            feature = np.zeros(self._scoring.width, np.float32)
+        self._snippets.append(SnippetFeature(snippet.start, snippet.end, feature, None))
 
     def suspicious(self) -> frozenset[int]:
         """Numbers of the snippets to decode fully; ends the first pass."""
@@ -70,7 +74,7 @@ class ScanAnalysis:
         self._wanted = frozenset(wanted.intersection(range(len(scores))))
         return self._wanted
 
-    def conclude_video(self, info: VideoInfo) -> Detection:
+    def finish(self, info: VideoInfo) -> Detection:
         """The timeline of all snippets, after the second pass or where there was nothing to look at in one."""
         self._add_scanned(len(self._snippets))
         return self._analysis.conclude(video_facts(info), covered(info.duration, info.holes, self._spans))
@@ -84,9 +88,9 @@ class ScanAnalysis:
                 self._spans.append((snippet.start, snippet.end))
 
     def _scores(self) -> NDArray[np.float32]:
-        window = self._detector.model.config.head.window
+        window = self._scoring.window
         scores = []
         for first in range(0, len(self._snippets), window):
             features = np.stack([snippet.feature for snippet in self._snippets[first : first + window]])
-            scores.append(self._detector.score(features).scores.numpy())
+            scores.append(self._scoring.score(features).scores.numpy())
         return np.concatenate(scores)

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import math
+import dataclasses
 import os
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from dsanet_cli.config import FRAMES_PER_SNIPPET
-from dsanet_cli.console import plain_console, print_error, progress_bar, unexpected
+from dsanet_cli.console import plain_console, print_error, unexpected
 from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, precision_name
 from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
 from dsanet_cli.errors import DsanetError, FeatureError, SourceError, UsageError
+from dsanet_cli.extract.collector import FeatureCollector, VideoFeatures
 from dsanet_cli.features.folder import claim_folder, feature_file, is_whole, write_features
 from dsanet_cli.features.lists import ListedFeature, VideoLabels, check_listable, write_list
+from dsanet_cli.features.origins import Origins, origin
 from dsanet_cli.features.sidecar import Extraction, tower_sha256
 from dsanet_cli.files.sources import FEATURE_SUFFIX, Listing, Source, find_sources
 from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
-from dsanet_cli.pipeline.batcher import FloatArray, encode_snippets
-from dsanet_cli.pipeline.prefetch import PREFETCHED_BATCHES, prefetch
-from dsanet_cli.video.container import video_error
-from dsanet_cli.video.probe import VideoInfo, probe
-from dsanet_cli.video.reader import Snippet, VideoReader, open_video
+from dsanet_cli.names import printable
+from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings
+from dsanet_cli.pipeline.progress import BatchProgress
+from dsanet_cli.video.messages import Decoding
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,9 @@ class ExtractSettings:
     list_file: Path | None = None
     labels: Path | None = None
     """Mapping of videos to labels for the list; None takes the names of their folders."""
+    shard: tuple[int, int] = (1, 1)
+    """(k, n): take every n-th video from the k-th on, so that n runs share the work."""
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     overwrite: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -76,20 +76,20 @@ def run_extract(settings: ExtractSettings) -> ExtractOutcome:
     """
     if settings.labels is not None and settings.list_file is None:
         raise UsageError("--labels says what to write into a list; name that with --list")
+    if settings.list_file is not None and settings.shard != (1, 1):
+        raise UsageError(
+            "--list and --shard: a part of the videos makes no list; when all parts are done, run it once without "
+            "--shard, which keeps what is there and writes the list"
+        )
     run = _Run(settings)
-    sources = run.videos(find_sources(settings.sources, settings.recursive, sys.stdin))
+    sources = run.videos(find_sources(settings.sources, settings.recursive, sys.stdin).shard(*settings.shard))
     if settings.list_file is not None:
         run.label(sources)
     if sources:
         run.start(sources)
-    with run.progress:
-        task = run.progress.add_task("", total=len(sources), visible=len(sources) > 1)
-        for source in sources:
-            run.progress.update(task, description=source.path.name)
-            run.extract(source)
-            run.progress.advance(task)
-    if settings.list_file is not None and run.listed:
-        write_list(settings.list_file, run.listed)
+        run.extract([source for source in sources if not run.is_kept(source)])
+    if settings.list_file is not None and (listed := run.listed(sources)):
+        write_list(settings.list_file, listed)
     outcome = ExtractOutcome(run.extracted, run.kept, len(run.failed))
     if outcome.extracted or outcome.kept:
         counts = f"{outcome.extracted} extracted, {outcome.kept} kept, {outcome.failed} failed"
@@ -103,16 +103,16 @@ class _Run:
     def __init__(self, settings: ExtractSettings) -> None:
         self.settings = settings
         self.log = plain_console(stderr=True, quiet=settings.quiet)
-        self.progress = progress_bar(settings.quiet)
+        self.errors = plain_console(stderr=True)
         self.labels = VideoLabels(settings.labels)
         self.label_of: dict[Path, str] = {}
-        self.listed: list[ListedFeature] = []
+        self.done: set[Source] = set()
+        """Videos whose features are there."""
         self.failed: set[str] = set()
         self.extracted = self.kept = 0
-        self.encoder: FrameEncoder
-        self.snippet_frames: int
+        self.origins: Origins
+        self.pipeline: Pipeline
         self.width: int
-        self.batch_size: int
 
     def videos(self, listing: Listing) -> list[Source]:
         """The videos among what was found; the rest is reported, but for features that ``extract`` wrote itself."""
@@ -163,88 +163,104 @@ class _Run:
             snippet_frames=chosen.snippet_frames,
         )
         claim_folder(settings.output, extraction, [source.relative for source in sources], settings.overwrite)
-        self.encoder = FrameEncoder(tower, chosen.preprocessing, device, dtype)
-        self.snippet_frames, self.width = chosen.snippet_frames, chosen.config.width
-        self.batch_size = settings.batch_size or DEFAULT_BATCH[device.type]
+        self.origins = Origins(settings.output)
+        self.width = chosen.config.width
+        self.pipeline = Pipeline(
+            FrameEncoder(tower, chosen.preprocessing, device, dtype),
+            Decoding(chosen.preprocessing.resize, settings.sampled_frames, chosen.snippet_frames, whole_only=True),
+            settings.batch_size or DEFAULT_BATCH[device.type],
+            settings.pipeline,
+            settings.crops,
+        )
         crops = "10 crops" if len(settings.crops) > 1 else "centre crop"
         self.log.print(
             f"encoder {chosen.config.architecture} on {device} in {precision_name(dtype)}, "
             f"{settings.sampled_frames} frames a snippet, {crops}, stored in {settings.storage}"
         )
 
-    def extract(self, source: Source) -> None:
-        """Write the features of one video; whatever goes wrong is this video's alone."""
-        paths = self._feature_files(source)
+    def is_kept(self, source: Source) -> bool:
+        """Whether there is nothing to do: the features are there, or are another video's, which is reported."""
+        if self.settings.overwrite:
+            return False
         try:
-            if not self.settings.overwrite and self._is_done(source.path, paths):
-                self.kept += 1
-            else:
-                started = time.monotonic()
-                features = self._encode(source.path)
-                write_features(paths, features, self.settings.storage)
-                self.extracted += 1
-                if self.settings.verbose:
-                    seconds, count = time.monotonic() - started, len(features)
-                    self.log.print(f"{source.path}: {count} snippet{'s' * (count > 1)} in {seconds:.1f} s")
-            if source.path in self.label_of:
-                self.listed += [ListedFeature(path, self.label_of[source.path]) for path in paths]
-        except DsanetError as error:
+            if not self._is_done(source):
+                return False
+        except FeatureError as error:
             self.report_failure(str(source.path), error)
-        except Exception as error:  # one video must never end the run
-            self.report_failure(str(source.path), unexpected(source.path, error))
+            return True
+        self.kept += 1
+        self.done.add(source)
+        return True
+
+    def extract(self, sources: Sequence[Source]) -> None:
+        """Write the features of videos as they are done; whatever goes wrong with one of them is that one's alone."""
+        settings = self.settings.pipeline.for_videos(len(sources))
+        pipeline = dataclasses.replace(self.pipeline, settings=settings)
+        with BatchProgress(sources, self.settings.quiet) as progress, contextlib.ExitStack() as stack:
+            if progress.console is not None:
+                self.log = self.errors = progress.console
+            stack.callback(self.origins.save)
+            results = pipeline.run(sources, FeatureCollector, progress.watch)
+            stack.enter_context(contextlib.closing(results))
+            for source, result in results:
+                progress.done(source, self._conclude(source, result, progress.elapsed(source)))
+
+    def listed(self, sources: Sequence[Source]) -> list[ListedFeature]:
+        """The rows of the list: one for each feature file of a video that has a label."""
+        return [
+            ListedFeature(path, self.label_of[source.path])
+            for source in sources
+            if source in self.done and source.path in self.label_of
+            for path in self._feature_files(source)
+        ]
 
     def report_failure(self, name: str, error: DsanetError) -> None:
         """Print one line and remember the failure."""
-        print_error(error)
+        print_error(error, self.errors)
         self.failed.add(name)
+
+    def _conclude(self, source: Source, result: VideoFeatures | DsanetError, elapsed: float | None) -> str:
+        """Write what there is of a video, and say how it went."""
+        try:
+            if isinstance(result, DsanetError):
+                raise result
+            write_features(self._feature_files(source), result.features, self.settings.storage)
+            count = len(result.features)
+            if result.origin is not None:
+                self.origins.add(dataclasses.replace(result.origin, snippets=count, crops=self.settings.crops))
+        except DsanetError as error:
+            self.report_failure(str(source.path), error)
+            return "failed"
+        except Exception as error:  # one video must never end the run
+            self.report_failure(str(source.path), unexpected(source.path, error))
+            return "failed"
+        self.extracted += 1
+        self.done.add(source)
+        counted = f"{count} snippet{'s' * (count > 1)}"
+        if self.settings.verbose and elapsed is not None:
+            self.log.print(f"{printable(source.path)}: {counted} in {elapsed:.1f} s")
+        return counted
 
     def _feature_files(self, source: Source) -> list[Path]:
         return [feature_file(self.settings.output, source.relative, crop) for crop in self.settings.crops]
 
-    def _is_done(self, video: Path, paths: Sequence[Path]) -> bool:
-        """Whether the files are there and as long as the video, which is read for that but not decoded."""
-        if not all(path.exists() for path in paths):
+    def _is_done(self, source: Source) -> bool:
+        """Whether whole feature files are there, made from the video as it is now.
+
+        Raises:
+            FeatureError: they were made from another video.
+        """
+        known, now = self.origins.of(source.relative), origin(source)
+        if known is None or now is None:
             return False
-        info = probe(video)
-        shape = (max(1, info.frames // self.snippet_frames), self.width)
-        return not info.holes and all(is_whole(path, shape, self.settings.storage) for path in paths)
-
-    def _encode(self, video: Path) -> FloatArray:
-        """Features (N, crops, D) of a video's whole snippets, from one pass over it."""
-        settings, crops = self.settings, self.settings.crops
-        reader = open_video(video, self.encoder.preprocessing.resize, settings.sampled_frames, self.snippet_frames)
-        depth = math.ceil(PREFETCHED_BATCHES * self.batch_size / settings.sampled_frames)
-        try:
-            with contextlib.closing(prefetch(reader.snippets(), depth)) as decoded:
-                # The crops take turns batch by batch, so that no more than a batch waits for the last of them.
-                copies = itertools.tee(_without_gaps(decoded, reader, self.snippet_frames), len(crops))
-                encoded = (
-                    encode_snippets(copy, self.encoder, self.batch_size, crop)
-                    for copy, crop in zip(copies, crops, strict=True)
+        if not known.is_of(now):
+            if known.path != now.path and any(path.exists() for path in self._feature_files(source)):
+                raise FeatureError(
+                    f"{source.path}: not extracted, since the features of {known.path} have its name in "
+                    f"{self.settings.output}; choose another --output, or replace them with --overwrite"
                 )
-                return np.array([[item.feature for item in same] for same in zip(*encoded, strict=True)])
-        finally:
-            reader.close()
-
-
-def _without_gaps(snippets: Iterable[Snippet], reader: VideoReader, snippet_frames: int) -> Iterator[Snippet]:
-    """The whole snippets of a video, or its only one; a rest is dropped (protocol: features).
-
-    Raises:
-        VideoError: the video has a hole: the features after it would be taken for those of an earlier time.
-    """
-    for snippet in snippets:
-        _refuse_holes(reader.info)
-        if snippet.length == snippet_frames or snippet.index == 0:
-            yield snippet
-    _refuse_holes(reader.info)
-
-
-def _refuse_holes(info: VideoInfo) -> None:
-    if info.holes:
-        start, end = info.holes[0]
-        raise video_error(
-            info.path,
-            f"cannot be decoded from {start:.1f} s to {end:.1f} s, and features with a gap would be out of time; "
-            "copy it again, or cut it there",
+            return False
+        shape = (known.snippets, self.width)
+        return {*self.settings.crops} <= {*known.crops} and all(
+            is_whole(path, shape, self.settings.storage) for path in self._feature_files(source)
         )

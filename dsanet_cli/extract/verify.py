@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +15,16 @@ from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_preci
 from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
 from dsanet_cli.features.files import load_features
 from dsanet_cli.features.folder import crop_of
+from dsanet_cli.files.sources import Source
 from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
-from dsanet_cli.pipeline.batcher import FloatArray, encode_frames
-from dsanet_cli.pipeline.prefetch import PREFETCHED_BATCHES, prefetch
+from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray
+from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings
+from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.text import format_time
 from dsanet_cli.video.container import COPY_AGAIN, video_error
-from dsanet_cli.video.reader import VideoReader, open_video, sample_offsets
+from dsanet_cli.video.messages import Decoding
+from dsanet_cli.video.probe import VideoInfo
+from dsanet_cli.video.reader import sample_offsets
 
 GOOD_COSINE = 0.9
 """Mean cosine of the best pooling below which something else than the pooling must differ."""
@@ -44,6 +46,7 @@ class VerifySettings:
     device: str = "auto"
     precision: str = "auto"
     batch_size: int | None = None
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     quiet: bool = False
 
 
@@ -79,8 +82,6 @@ def run_verify(settings: VerifySettings) -> Comparison:
     dtype = choose_precision(settings.precision, device)
     chosen = choose_encoder(settings.encoder)
     published = load_features(settings.published, chosen.config.width)
-    size, frames = chosen.preprocessing.resize, chosen.snippet_frames
-    reader = open_video(settings.video, size, sampled_frames=frames, snippet_frames=frames)
     encoder = FrameEncoder(chosen.load_tower(), chosen.preprocessing, device, dtype)
     named = crop_of(settings.published)
     crop = CENTRE_CROP if named is None else named
@@ -88,49 +89,54 @@ def run_verify(settings: VerifySettings) -> Comparison:
         f"encoder {chosen.config.architecture} on {device} in {precision_name(dtype)}, "
         f"crop {crop} ({'which no file name says' if named is None else 'as the file name says'})"
     )
+    frames = chosen.snippet_frames
+    decoding = Decoding(chosen.preprocessing.resize, frames, frames, first_snippets=len(published), whole_only=True)
     batch_size = settings.batch_size or DEFAULT_BATCH[device.type]
-    comparison = compare(published, reader, encoder, crop, frames, batch_size)
+    pipeline = Pipeline(encoder, decoding, batch_size, settings.pipeline, (crop,))
+    source = Source(settings.video, Path(settings.video.stem))
+    with BatchProgress([source], settings.quiet) as progress:
+        comparison = pipeline.run_one(source, Poolings(published, frames), progress.watch)
     print_comparison(comparison, settings)
     return comparison
 
 
-def compare(
-    published: FloatArray, reader: VideoReader, encoder: FrameEncoder, crop: int, snippet_frames: int, batch_size: int
-) -> Comparison:
-    """Pool the frames of each snippet in each way, and compare with the published features (N, D).
+class Poolings(Collector[Comparison]):
+    """Pools the frames of each snippet in each way, and compares with the published features.
 
     Args:
         published: (N, D) float32.
-        reader: Of the video, delivering every frame.
-        encoder: To encode it with.
-        crop: Which of the ten crops.
         snippet_frames: Frames in a snippet.
-        batch_size: Frames encoded at once.
-
-    Raises:
-        VideoError: no snippet that both have can be decoded.
     """
-    starts: list[float] = []
-    cosines: dict[str, list[float]] = {name: [] for name in POOLINGS}
-    depth = math.ceil(PREFETCHED_BATCHES * batch_size / snippet_frames)
-    try:
-        with contextlib.closing(prefetch(reader.snippets(range(len(published))), depth)) as decoded:
-            compared = (snippet for snippet in decoded if snippet.length == snippet_frames or snippet.index == 0)
-            for snippet, frames in encode_frames(compared, encoder, batch_size, crop):
-                starts.append(snippet.start)
-                for name, kept in POOLINGS.items():
-                    pooled = frames[list(kept(len(frames)))].mean(axis=0)
-                    cosines[name].append(cosine(pooled, published[snippet.index]))
-    finally:
-        reader.close()
-    if not starts:
-        raise video_error(reader.info.path, f"none of its first {len(published)} snippets can be decoded; {COPY_AGAIN}")
-    return Comparison(
-        extracted=max(1, reader.info.frames // snippet_frames),
-        published=len(published),
-        starts=np.array(starts),
-        cosines={name: np.array(values, dtype=np.float32) for name, values in cosines.items()},
-    )
+
+    def __init__(self, published: FloatArray, snippet_frames: int) -> None:
+        self._published = published
+        self._snippet_frames = snippet_frames
+        self._starts: list[float] = []
+        self._cosines: dict[str, list[float]] = {name: [] for name in POOLINGS}
+
+    def take(self, snippet: EncodedSnippet) -> None:
+        """Compare a snippet of which every frame was encoded."""
+        (frames,) = snippet.features
+        self._starts.append(snippet.start)
+        for name, kept in POOLINGS.items():
+            pooled = frames[list(kept(len(frames)))].mean(axis=0)
+            self._cosines[name].append(cosine(pooled, self._published[snippet.index]))
+
+    def finish(self, info: VideoInfo) -> Comparison:
+        """The comparison.
+
+        Raises:
+            VideoError: no snippet that both have can be decoded.
+        """
+        count = len(self._published)
+        if not self._starts:
+            raise video_error(info.path, f"none of its first {count} snippets can be decoded; {COPY_AGAIN}")
+        return Comparison(
+            extracted=max(1, info.frames // self._snippet_frames),
+            published=count,
+            starts=np.array(self._starts),
+            cosines={name: np.array(values, dtype=np.float32) for name, values in self._cosines.items()},
+        )
 
 
 def cosine(one: FloatArray, other: FloatArray) -> float:

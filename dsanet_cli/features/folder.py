@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from dsanet_cli.encoder.frame_encoder import TEN_CROPS
 from dsanet_cli.errors import FeatureError, OutputError, UsageError
 from dsanet_cli.features.files import open_array
-from dsanet_cli.features.sidecar import SIDECAR_FILE, Extraction, read_extraction, write_extraction
+from dsanet_cli.features.sidecar import SIDECAR_FILE, Extraction, read_extraction, sidecar_lock, write_extraction
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.sources import FEATURE_SUFFIX
 
@@ -87,11 +88,20 @@ def claim_folder(folder: Path, extraction: Extraction, relatives: Iterable[Path]
         FeatureError: a sidecar that is damaged.
         OutputError: the folder cannot be written.
     """
+    with contextlib.suppress(OSError):  # which writing the sidecar finds out, too
+        folder.mkdir(parents=True, exist_ok=True)
+    with sidecar_lock(folder):
+        write_extraction(folder, _claimed(folder, extraction, relatives, overwrite))
+
+
+def _claimed(folder: Path, extraction: Extraction, relatives: Iterable[Path], overwrite: bool) -> Extraction:
+    """The sidecar to write: what is asked for, with what stays true of the features that are there."""
     known = _read_sidecar(folder, overwrite)
     fault = f"have no {SIDECAR_FILE} beside them" if known is None else _difference(known, extraction)
     if known is not None and not fault:
-        extraction = dataclasses.replace(extraction, crops=tuple(sorted({*known.crops, *extraction.crops})))
-    elif others := sorted(path for path in folder.rglob(f"*{FEATURE_SUFFIX}") if crop_of(path) is not None):
+        crops = tuple(sorted({*known.crops, *extraction.crops}))
+        return dataclasses.replace(extraction, crops=crops, videos=known.videos)
+    if others := sorted(path for path in folder.rglob(f"*{FEATURE_SUFFIX}") if crop_of(path) is not None):
         if not overwrite:
             raise UsageError(
                 f"{folder}: the features there {fault}; choose another --output, or redo them with --overwrite"
@@ -103,7 +113,7 @@ def claim_folder(folder: Path, extraction: Extraction, relatives: Iterable[Path]
                 "and --overwrite leaves those; choose another --output"
             )
         _remove(others)
-    write_extraction(folder, extraction)
+    return extraction
 
 
 def _read_sidecar(folder: Path, overwrite: bool) -> Extraction | None:

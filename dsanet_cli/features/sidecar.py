@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,11 +19,38 @@ from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Frames, Preproc
 from dsanet_cli.errors import FeatureError, ModelError
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.regular import read_regular
-from dsanet_cli.records import Name, PathText, SchemaError, Sha256, decode_exactly, to_json
+from dsanet_cli.records import Count, Name, PathText, SchemaError, Sha256, decode_exactly, to_json
+
+if sys.platform != "win32":
+    import fcntl
 
 SIDECAR_FILE = "extraction.json"
 LARGEST_SIDECAR = 2**30
 """Bytes; it has a line for each video."""
+
+
+Crops = Annotated[tuple[Annotated[int, Meta(ge=0, le=9)], ...], Meta(max_length=10)]
+
+
+@dataclass(frozen=True)
+class MadeFrom:
+    """Which video the feature files of a name were made from, and by what."""
+
+    name: PathText
+    """Of the files below the folder, without crop and suffix; with ``/`` on all systems."""
+    path: PathText
+    """Of the video; absolute."""
+    bytes: Count
+    modified: int
+    """Nanoseconds since 1970."""
+    snippets: Count
+    crops: Crops
+    version: Name
+    """Of the program."""
+
+    def is_of(self, other: MadeFrom) -> bool:
+        """Whether it is the same video, unchanged, be it in another place, and the same program."""
+        return (self.bytes, self.modified, self.version) == (other.bytes, other.modified, other.version)
 
 
 @dataclass(frozen=True)
@@ -32,7 +63,7 @@ class Extraction:
     preprocessing: Preprocessing
     sampled_frames: Frames
     """Frames encoded of each snippet and averaged."""
-    crops: Annotated[tuple[Annotated[int, Meta(ge=0, le=9)], ...], Meta(min_length=1, max_length=10)]
+    crops: Annotated[Crops, Meta(min_length=1)]
     storage: Literal["float16", "float32"]
     precision: Name
     """Of the encoder: ``fp32``, ``bf16`` or ``fp16``."""
@@ -42,6 +73,7 @@ class Extraction:
     """The checkpoint file that the encoder came from, if it was one."""
     snippet_frames: Frames = FRAMES_PER_SNIPPET
     schema: Literal[1] = 1
+    videos: tuple[MadeFrom, ...] = ()
 
 
 def write_extraction(folder: Path, extraction: Extraction) -> None:
@@ -69,6 +101,18 @@ def read_extraction(path: Path) -> Extraction | None:
             except (OSError, SchemaError, ModelError) as error:
                 raise FeatureError(f"{sidecar}: damaged ({error}); extract the features again") from error
     return None
+
+
+@contextlib.contextmanager
+def sidecar_lock(folder: Path) -> Iterator[None]:
+    """Keep other runs from changing the sidecar of ``folder`` meanwhile, where the system can do that."""
+    with contextlib.ExitStack() as stack:
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):  # such as on a network drive that has no locks
+                place = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, place)
+                fcntl.flock(place, fcntl.LOCK_EX)
+        yield
 
 
 def tower_sha256(tower: torch.nn.Module) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -22,26 +22,50 @@ BATCHES_PER_LANE = 2
 """Batches handed to the encoder at most, for each that it works on at a time."""
 
 
+NO_FRAMES = np.empty((0, 0, 0, 3), np.uint8)
+
+
+@dataclass(frozen=True)
+class EncodedSnippet:
+    """A snippet after the encoder."""
+
+    index: int
+    start: float
+    """Seconds, as is ``end``."""
+    end: float
+    length: int
+    """Frames of the video that it stands for."""
+    features: FloatArray
+    """(crops, k, D) of its k frames that were decoded."""
+    picture: Picture | None
+    """The middle one of the k frames; None where k is 0."""
+
+
 @dataclass
 class _Batch:
-    """Frames that are encoded together: (n, H, W, 3) uint8 parts, and their features once they are asked for."""
+    """Frames (size, H, W, 3) uint8 that are encoded together, and their features by crop once they are asked for."""
 
-    parts: list[NDArray[np.uint8]] = field(default_factory=list)
-    frames: int = 0
-    features: Future[FloatArray] | None = None
+    frames: Picture
+    filled: int = 0
+    features: list[Future[FloatArray]] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
-        return self.features is not None and self.features.done()
+        return bool(self.features) and all(future.done() for future in self.features)
 
 
 @dataclass(frozen=True)
 class _Entry(Generic[K]):
-    """A snippet on its way, and which rows of which batches are its frames."""
+    """A snippet on its way; its frames are dropped, but for a picture, and lie in rows of batches."""
 
     key: K
     snippet: Snippet
+    picture: Picture | None
     places: list[tuple[_Batch, slice]]
+
+    def encoded(self, features: FloatArray) -> EncodedSnippet:
+        snippet = self.snippet
+        return EncodedSnippet(snippet.index, snippet.start, snippet.end, snippet.length, features, self.picture)
 
 
 class FrameBatcher(Generic[K]):
@@ -53,102 +77,62 @@ class FrameBatcher(Generic[K]):
     Args:
         encoder: Any.
         batch_size: Frames encoded at once. Snippets are split where a batch is full.
-        crop: Which of the ten crops.
+        crops: Which of the ten crops.
     """
 
-    def __init__(self, encoder: FrameEncoder, batch_size: int, crop: int = CENTRE_CROP) -> None:
+    def __init__(self, encoder: FrameEncoder, batch_size: int, crops: Sequence[int] = (CENTRE_CROP,)) -> None:
         self._encoder = encoder
         self._size = batch_size
-        self._crop = crop
-        self._batch = _Batch()
+        self._crops = crops
+        self._batch: _Batch | None = None
         self._entries: deque[_Entry[K]] = deque()
         self._handed: deque[Future[FloatArray]] = deque()
 
     def add(self, key: K, snippet: Snippet) -> None:
-        """Take a snippet; waits while the encoder has enough to do."""
-        entry = _Entry(key, snippet, [])
+        """Take a snippet and copy its frames; waits while the encoder has enough to do."""
         frames = snippet.frames
+        picture = frames[len(frames) // 2].copy() if len(frames) else None
+        entry = _Entry(key, replace(snippet, frames=NO_FRAMES), picture, [])
         while len(frames):
-            batch = self._batch
-            part = frames[: self._size - batch.frames]
+            batch = self._batch = self._batch or _Batch(np.empty((self._size, *frames.shape[1:]), np.uint8))
+            part = frames[: self._size - batch.filled]
             frames = frames[len(part) :]
-            entry.places.append((batch, slice(batch.frames, batch.frames + len(part))))
-            batch.parts.append(part)
-            batch.frames += len(part)
-            if batch.frames == self._size:
+            place = slice(batch.filled, batch.filled + len(part))
+            batch.frames[place] = part
+            batch.filled = place.stop
+            entry.places.append((batch, place))
+            if batch.filled == self._size:
                 self.flush()
         self._entries.append(entry)
 
     def flush(self) -> None:
         """Encode what waits for a batch to fill."""
-        batch = self._batch
-        if not batch.frames:
+        batch, self._batch = self._batch, None
+        if batch is None:
             return
-        padding = np.zeros((self._size - batch.frames, *batch.parts[0].shape[1:]), np.uint8)
-        batch.features = self._encoder.submit(np.concatenate([*batch.parts, padding]), self._crop)
-        batch.parts.clear()
-        self._batch = _Batch()
-        self._handed.append(batch.features)
-        if len(self._handed) > BATCHES_PER_LANE * self._encoder.lanes:
+        batch.frames[batch.filled :] = 0
+        batch.features = [self._encoder.submit(batch.frames, crop) for crop in self._crops]
+        batch.frames = NO_FRAMES
+        self._handed += batch.features
+        while len(self._handed) > BATCHES_PER_LANE * self._encoder.lanes:
             self._handed.popleft().result()
 
-    def encoded(self) -> Iterator[tuple[K, Snippet, FloatArray]]:
-        """The snippets that are ready, in the order they came: key, snippet, features (k, D) of its k frames."""
+    def encoded(self) -> Iterator[tuple[K, EncodedSnippet]]:
+        """The snippets that are ready, in the order they came, each with its key."""
         while self._entries and all(batch.done for batch, _ in self._entries[0].places):
             yield self._take()
 
-    def rest(self) -> Iterator[tuple[K, Snippet, FloatArray]]:
+    def rest(self) -> Iterator[tuple[K, EncodedSnippet]]:
         """All that are left, waiting for the encoder."""
         self.flush()
         while self._entries:
             yield self._take()
 
-    def _take(self) -> tuple[K, Snippet, FloatArray]:
+    def _take(self) -> tuple[K, EncodedSnippet]:
         entry = self._entries.popleft()
-        rows = [batch.features.result()[place] for batch, place in entry.places if batch.features is not None]
-        features = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
-        return entry.key, entry.snippet, features
-
-
-def encode_frames(
-    snippets: Iterable[Snippet], encoder: FrameEncoder, batch_size: int, crop: int = CENTRE_CROP
-) -> Iterator[tuple[Snippet, FloatArray]]:
-    """Encode the frames of one video's snippets: each snippet with the features (k, D) of its k frames.
-
-    Args:
-        snippets: Decoded snippets, in order.
-        encoder: Any.
-        batch_size: Frames encoded at once.
-        crop: Which of the ten crops.
-    """
-    batcher = FrameBatcher[None](encoder, batch_size, crop)
-    for snippet in snippets:
-        batcher.add(None, snippet)
-        for _, ready, features in batcher.encoded():
-            yield ready, features
-    for _, ready, features in batcher.rest():
-        yield ready, features
-
-
-@dataclass(frozen=True)
-class EncodedSnippet:
-    """A snippet after the encoder: its time in seconds, feature (D,) and one frame to show."""
-
-    start: float
-    end: float
-    feature: FloatArray
-    frame: Picture | None
-
-    @classmethod
-    def of(cls, snippet: Snippet, features: FloatArray) -> EncodedSnippet:
-        """Average the features (k, D) of a snippet's k frames, and let go of all frames but one."""
-        middle = snippet.frames[len(snippet.frames) // 2].copy()
-        return cls(snippet.start, snippet.end, features.mean(axis=0), middle)
-
-
-def encode_snippets(
-    snippets: Iterable[Snippet], encoder: FrameEncoder, batch_size: int, crop: int = CENTRE_CROP
-) -> Iterator[EncodedSnippet]:
-    """Encode the frames of one video's snippets and average them per snippet; takes what ``encode_frames`` takes."""
-    for snippet, features in encode_frames(snippets, encoder, batch_size, crop):
-        yield EncodedSnippet.of(snippet, features)
+        crops = [
+            np.concatenate([batch.features[number].result()[place] for batch, place in entry.places])
+            for number in range(len(self._crops) if entry.places else 0)
+        ]
+        features = np.stack(crops) if crops else np.empty((len(self._crops), 0, 0), np.float32)
+        return entry.key, entry.encoded(features)

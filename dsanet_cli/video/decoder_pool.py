@@ -17,12 +17,12 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from dsanet_cli.errors import VideoError
 from dsanet_cli.text import format_time
 from dsanet_cli.video.container import video_error
-from dsanet_cli.video.messages import Alive, DecodeJob, Message, Wanted
-from dsanet_cli.video.probe import VideoInfo
+from dsanet_cli.video.messages import Alive, DecodeJob, Finished, Message, Scanned, Start, Wanted
 from dsanet_cli.video.reader import Snippet
 
 COMMAND = (sys.executable, "-P", "-m", "dsanet_cli.video.decoder_process")
@@ -33,11 +33,11 @@ IDLE_AFTER = 0.02
 
 
 class DecoderEnded(Exception):
-    """A decoding process ended, or was killed because it stalled."""
+    """A decoder process ended, or was killed because it stalled."""
 
 
 class DecoderProcess:
-    """One decoding process, as its thread sees it; ``command`` starts it.
+    """One decoder process, as its thread sees it; ``command`` starts it.
 
     Raises:
         OSError: it cannot be started.
@@ -46,9 +46,7 @@ class DecoderProcess:
     def __init__(self, command: tuple[str, ...]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="dsanet-", ignore_cleanup_errors=True)
         try:
-            self._process = subprocess.Popen(
-                [*command, self._folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except OSError:
             self._folder.cleanup()
             raise
@@ -57,8 +55,10 @@ class DecoderProcess:
         self.silence = 0.0
         """Seconds it has waited, by the watchdog's count: what stops the whole program stops the count, too."""
         self.stalled = False
+        with contextlib.suppress(DecoderEnded):  # which the first job finds out, too
+            self.send(Start(self._folder.name))
 
-    def send(self, message: DecodeJob | Wanted) -> None:
+    def send(self, message: Start | DecodeJob | Wanted) -> None:
         """Hand over a job, or the answer it waits for.
 
         Raises:
@@ -110,43 +110,59 @@ class DecoderProcess:
 
 
 class Task:
-    """A job in the pool; the caller's own kinds of task derive from this.
-
-    ``answer`` is what a scan waits for after its first pass.
-    """
+    """A job in the pool; the caller's own kinds of task derive from this."""
 
     def __init__(self, job: DecodeJob) -> None:
         self.job = job
-        self.answer: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
+        self.cancelled = threading.Event()
+        self._answer: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
+
+    def answer(self, wanted: Wanted) -> None:
+        """Name the snippets to decode after ``Scanned``; the decoder waits for this, or for ``cancel``."""
+        self._answer.put(wanted)
+
+    def cancel(self) -> None:
+        """Give the video up: nothing more is decoded, and few messages still come."""
+        self.cancelled.set()
+
+    def wait_for_answer(self, timeout: float) -> Wanted | None:
+        """The answer, None after ``timeout`` seconds without one."""
+        try:
+            return self._answer.get(timeout=timeout)
+        except queue.Empty:
+            return None
 
 
-class DecoderPool:
+T = TypeVar("T", bound=Task)
+
+
+class DecoderPool(Generic[T]):
     """Processes that decode, at most ``processes`` at once.
 
     Args:
         processes: Videos decoded at once.
         stall_timeout: Seconds without a sign of life after which a decoder is given up.
         depth: Snippets that wait for the caller at most, of all videos together.
-        command: What starts a decoding process.
+        command: What starts a decoder process.
     """
 
     def __init__(self, processes: int, stall_timeout: float, depth: int, command: tuple[str, ...] = COMMAND) -> None:
         self._stall_timeout = stall_timeout
         self._command = command
-        self._ready: queue.Queue[tuple[Task, Message] | BaseException | None] = queue.Queue(depth)
-        self._workers: list[DecoderProcess | None] = [None] * processes
+        self._ready: queue.Queue[tuple[T, Message] | BaseException | None] = queue.Queue(depth)
+        self._decoders: list[DecoderProcess | None] = [None] * processes
         self._closing = threading.Event()
 
-    def run(self, tasks: Iterable[Task | None]) -> Generator[tuple[Task, Message] | None, None, None]:
-        """Decode all videos; messages of one come in order, and end with its ``VideoInfo`` or ``VideoError``.
+    def run(self, tasks: Iterable[T | None]) -> Generator[tuple[T, Message] | None, None, None]:
+        """Decode all videos; messages of one come in order, and end with ``Finished`` or a ``VideoError``.
 
         Yields None while there is nothing to do but wait. ``tasks`` are asked for one by one, as decoders
         become free, from other threads than the caller's; they are None while there is none yet.
         """
-        source = _Shared(tasks)
+        source = _SharedTasks(tasks)
         threads = [
             threading.Thread(target=self._serve, args=(place, source), name=f"decoder {place}", daemon=True)
-            for place in range(len(self._workers))
+            for place in range(len(self._decoders))
         ]
         for thread in threads:
             thread.start()
@@ -176,14 +192,14 @@ class DecoderPool:
             with contextlib.suppress(queue.Empty):
                 self._ready.get(timeout=0.05)  # makes room, in case a thread waits for it
             self._kill_all()
-        for worker in filter(None, self._workers):
-            worker.end()
+        for decoder in filter(None, self._decoders):
+            decoder.end()
 
     def _kill_all(self) -> None:
-        for worker in filter(None, self._workers):
-            worker.kill()
+        for decoder in filter(None, self._decoders):
+            decoder.kill()
 
-    def _serve(self, place: int, source: _Shared) -> None:
+    def _serve(self, place: int, source: _SharedTasks[T]) -> None:
         """Decode one video after the other in the process at ``place``."""
         if hasattr(signal, "pthread_sigmask"):
             # Inherited by the decoders: Ctrl-C is for this process, which ends them.
@@ -199,49 +215,48 @@ class DecoderPool:
         except BaseException as error:  # the program's fault, so it belongs to the caller
             self._ready.put(error)
 
-    def _decode(self, place: int, task: Task) -> Iterator[Message]:
-        worker = self._workers[place]
-        if worker is None:
+    def _decode(self, place: int, task: T) -> Iterator[Message]:
+        decoder = self._decoders[place]
+        if decoder is None:
             try:
-                worker = self._workers[place] = DecoderProcess(self._command)
+                decoder = self._decoders[place] = DecoderProcess(self._command)
             except OSError as error:
                 yield video_error(task.job.path, f"no decoder can be started ({error.strerror}); try fewer --jobs")
                 return
         end = 0.0
-        answered = not task.job.scan
         try:
-            worker.send(task.job)
-            while True:
-                message = worker.receive()
+            decoder.send(task.job)
+            while not task.cancelled.is_set():
+                message = decoder.receive()
                 if isinstance(message, Alive):
                     continue
                 if isinstance(message, Snippet):
                     end = message.end
                 yield message
-                if isinstance(message, VideoError):
+                if isinstance(message, VideoError | Finished):
                     return
-                if isinstance(message, VideoInfo):
-                    if answered:
-                        return
-                    wanted = self._answer_to(task)
-                    worker.send(wanted)
-                    answered = True
-                    if not wanted:
-                        return
+                if isinstance(message, Scanned) and (wanted := self._answer_to(task)) is not None:
+                    decoder.send(wanted)
+            decoder.kill()  # the quickest way to make it stop
+            self._decoders[place] = None
+            decoder.end()
         except DecoderEnded:
-            self._workers[place] = None
-            yield self._failure(worker, task.job.path, end)
+            self._decoders[place] = None
+            yield self._failure(decoder, task.job.path, end)
 
-    def _answer_to(self, task: Task) -> Wanted:
-        while not self._closing.is_set():
-            with contextlib.suppress(queue.Empty):
-                return task.answer.get(timeout=WATCH_INTERVAL)
-        return frozenset()
+    def _answer_to(self, task: T) -> Wanted | None:
+        """What the caller wants of a scan; None if it gave up the video, or all of them."""
+        while not task.cancelled.is_set():
+            if self._closing.is_set():
+                task.cancel()
+            elif (wanted := task.wait_for_answer(WATCH_INTERVAL)) is not None:
+                return wanted
+        return None
 
-    def _failure(self, worker: DecoderProcess, path: Path, end: float) -> VideoError:
+    def _failure(self, decoder: DecoderProcess, path: Path, end: float) -> VideoError:
         where = f"after {format_time(end)}" if end else "at its start"
-        status = worker.end()
-        if worker.stalled:
+        status = decoder.end()
+        if decoder.stalled:
             fault = f"the decoder made no progress for {self._stall_timeout:g} s, {where}"
         else:
             how = signal.strsignal(-status) if status < 0 else f"exit status {status}"
@@ -251,24 +266,24 @@ class DecoderPool:
     def _watch(self, threads: list[threading.Thread]) -> None:
         while any(thread.is_alive() for thread in threads):
             time.sleep(WATCH_INTERVAL)
-            for worker in filter(None, self._workers):
-                if worker.waiting:
-                    worker.silence += WATCH_INTERVAL
-                    if worker.silence > self._stall_timeout:
-                        worker.stalled = True
-                        worker.kill()
+            for decoder in filter(None, self._decoders):
+                if decoder.waiting:
+                    decoder.silence += WATCH_INTERVAL
+                    if decoder.silence > self._stall_timeout:
+                        decoder.stalled = True
+                        decoder.kill()
 
 
-class _Shared:
+class _SharedTasks(Generic[T]):
     """An iterator that several threads take from."""
 
-    def __init__(self, tasks: Iterable[Task | None]) -> None:
+    def __init__(self, tasks: Iterable[T | None]) -> None:
         self._tasks = iter(tasks)
         self._lock = threading.Lock()
 
-    def __iter__(self) -> _Shared:
+    def __iter__(self) -> _SharedTasks[T]:
         return self
 
-    def __next__(self) -> Task | None:
+    def __next__(self) -> T | None:
         with self._lock:
             return next(self._tasks)

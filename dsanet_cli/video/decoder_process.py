@@ -6,6 +6,7 @@ imports no torch and starts in a moment.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
@@ -15,12 +16,12 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import BinaryIO
 
 from dsanet_cli.console import DEBUG_VARIABLE, unexpected
 from dsanet_cli.errors import VideoError
-from dsanet_cli.video.messages import Alive, DecodeJob, Message, Opened, Wanted
+from dsanet_cli.video.messages import Alive, DecodeJob, Finished, Message, Opened, Scanned, Start, Wanted
 from dsanet_cli.video.reader import open_video
 
 Send = Callable[[Message | Alive], None]
@@ -30,12 +31,13 @@ PULSE_INTERVAL = 0.5
 
 
 def main() -> None:
-    """Decode one job after the other until stdin ends; ``sys.argv[1]`` is a folder for temporary files."""
-    tempfile.tempdir = sys.argv[1]
+    """Decode one job after the other until stdin ends."""
     jobs = sys.stdin.buffer
+    start = _read_start(jobs)
+    tempfile.tempdir = start.folder
     replies = _claim_stdout()
     received: queue.SimpleQueue[DecodeJob | Wanted] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(jobs, received), daemon=True).start()
+    threading.Thread(target=_receive, args=(jobs, received, start.folder), daemon=True).start()
 
     def send(message: Message | Alive) -> None:
         pickle.dump(message, replies, protocol=pickle.HIGHEST_PROTOCOL)
@@ -56,22 +58,40 @@ def main() -> None:
             send(VideoError(str(unexpected(job.path, error))))
 
 
+def _read_start(jobs: BinaryIO) -> Start:
+    """The first message; a person who starts this by hand is told that there is none."""
+    start = None
+    if not jobs.isatty():
+        with contextlib.suppress(EOFError, pickle.UnpicklingError):
+            start = pickle.load(jobs)
+    if not isinstance(start, Start):
+        sys.stderr.write("error: this is the part of dsanet that decodes, and started by it; use dsanet detect\n")
+        sys.stderr.flush()
+        os._exit(2)
+    return start
+
+
 def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], send: Send) -> None:
-    reader = open_video(job.path, job.size, job.sampled_frames, job.snippet_frames, job.threads, _Pulse(send))
+    decoding = job.decoding
+    reader = open_video(
+        job.path, decoding.size, decoding.sampled_frames, decoding.snippet_frames, job.threads, _Pulse(send)
+    )
     send(Opened(reader.info.duration))
-    wanted = None
-    if job.scan:
+    wanted: Collection[int] | None = None
+    if decoding.scan:
         for snippet in reader.key_snippets():
             send(snippet)
-        send(reader.info)
+        send(Scanned(reader.info))
         answer = received.get()
         assert isinstance(answer, frozenset)
-        if not answer:
-            return
         wanted = answer
-    for snippet in reader.snippets(wanted):
-        send(snippet)
-    send(reader.info)
+    elif decoding.first_snippets is not None:
+        wanted = range(decoding.first_snippets)
+    if not decoding.scan or wanted:
+        for snippet in reader.snippets(wanted):
+            if not decoding.whole_only or snippet.length == decoding.snippet_frames or snippet.index == 0:
+                send(snippet)
+    send(Finished(reader.info))
 
 
 class _Pulse:
@@ -88,13 +108,13 @@ class _Pulse:
             self._send(Alive())
 
 
-def _receive(jobs: BinaryIO, received: queue.SimpleQueue[DecodeJob | Wanted]) -> None:
+def _receive(jobs: BinaryIO, received: queue.SimpleQueue[DecodeJob | Wanted], folder: str) -> None:
     """Pass on what comes in; end the process with its parent, even in the middle of an endless decoder."""
     try:
         while True:
             received.put(pickle.load(jobs))
     except (EOFError, OSError, pickle.UnpicklingError):
-        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)  # a parent that was killed does not
+        shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed does not
         os._exit(0)
 
 

@@ -1,4 +1,20 @@
-"""What the program and its decoding processes say to each other."""
+"""What the program and its decoder processes say to each other.
+
+::
+
+    program                          decoder process
+    Start                ->          once
+    DecodeJob            ->          and so on for every video:
+                         <-          Opened
+                         <-          Snippet ...          the key frames, if it is a scan
+                         <-          Scanned                        only then
+    frozenset of numbers ->                                         only then
+                         <-          Snippet ...
+                         <-          Finished
+
+A ``VideoError`` can come instead of any reply, and is the last one. ``Alive`` comes between them where they take
+long, and goes no further than to the watchdog.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +25,42 @@ from dsanet_cli.errors import VideoError
 from dsanet_cli.video.probe import VideoInfo
 from dsanet_cli.video.reader import Snippet
 
+Wanted = frozenset[int]
+"""Numbers of the snippets to decode: the answer to a scan."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A decoder process's first message."""
+
+    folder: str
+    """For its temporary files; made for this process and removed with it."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What is decoded of each video."""
+
+    size: tuple[int, int]
+    """(height, width) in pixels of the pictures."""
+    sampled_frames: int
+    """Pictures of each snippet."""
+    snippet_frames: int
+    scan: bool = False
+    """First deliver key frames only, then the snippets that the answer names."""
+    first_snippets: int | None = None
+    """Decode so many from the start of the video, and count the others; None decodes all."""
+    whole_only: bool = False
+    """Leave out frames at the end that fill no snippet, unless they are all there is (protocol: features)."""
+
 
 @dataclass(frozen=True)
 class DecodeJob:
-    """One video to decode; the fields are those of ``open_video``."""
+    """One video to decode."""
 
     path: Path
-    size: tuple[int, int]
-    sampled_frames: int
-    snippet_frames: int
+    decoding: Decoding
     threads: int
-    scan: bool = False
-    """First deliver key frames only, then the snippets that the answer names."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +75,18 @@ class Alive:
     """The decoder is at work, though it has nothing to show for it yet."""
 
 
-Wanted = frozenset[int]
-"""The answer to a scan: numbers of the snippets to decode."""
-Message = Opened | Snippet | VideoInfo | VideoError
-"""What a job sends back: after the opening snippets, then either what the video holds or why it ends here. ``Alive``
-comes between them where that takes long, and goes no further than to the watchdog."""
+@dataclass(frozen=True)
+class Scanned:
+    """The first pass of a scan is over; the decoder waits to hear which snippets to decode."""
+
+    info: VideoInfo
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The video was read to its end."""
+
+    info: VideoInfo
+
+
+Message = Opened | Snippet | Scanned | Finished | VideoError

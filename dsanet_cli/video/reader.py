@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from av.packet import Packet
@@ -21,7 +20,7 @@ from dsanet_cli.video.probe import Picture, VideoInfo, counted, read_first_frame
 from dsanet_cli.video.pyav_decoder import PyavDecoder, Scaler
 from dsanet_cli.video.snippet_grid import Span, Stretch, stretches
 
-__all__ = ["FileReader", "Snippet", "VideoInfo", "VideoReader", "open_video", "sample_offsets"]
+__all__ = ["Snippet", "VideoInfo", "VideoReader", "open_video", "sample_offsets"]
 
 
 @dataclass(frozen=True)
@@ -38,37 +37,6 @@ class Snippet:
     end: float
     length: int
     frames: Picture
-
-
-class VideoReader(Protocol):
-    """What the rest of the program knows of a decoder."""
-
-    @property
-    def info(self) -> VideoInfo:
-        """What was found on the latest pass so far; all of it once ``snippets`` or ``key_snippets`` has ended."""
-
-    def snippets(self, wanted: Collection[int] | None = None) -> Iterator[Snippet]:
-        """Decode from the start of the video to its end.
-
-        A snippet that cannot be decoded is left out, and a hole in ``info``. In one that can be decoded in part,
-        the nearest frames stand for those that are missing.
-
-        Args:
-            wanted: Snippets to decode, by index; all others are left out, and no holes. All by default.
-
-        Raises:
-            VideoError: all are wanted, and none can be decoded; or there is no room for temporary files.
-        """
-
-    def key_snippets(self) -> Iterator[Snippet]:
-        """All snippets, in the time that it takes to decode the key frames.
-
-        Each has one picture, that of its first key frame, or none where it has no key frame that can be decoded.
-        Only a missing end of the video is a hole in ``info`` then.
-        """
-
-    def close(self) -> None:
-        """Let a running pass end soon; from any thread."""
 
 
 def sample_offsets(frames: int, sampled: int) -> list[int]:
@@ -99,11 +67,14 @@ def open_video(
     Raises:
         VideoError: missing, unreadable, empty, not a video, without picture, or cut off before its index.
     """
-    return FileReader(path, size, sampled_frames, snippet_frames, threads, alive)
+    return VideoReader(path, size, sampled_frames, snippet_frames, threads, alive)
 
 
-class FileReader:
-    """Reads a file once per pass: ``grid`` says what its snippets are, ``chunk_pictures`` decodes them."""
+class VideoReader:
+    """Reads a file once per pass: ``snippet_grid`` says what its snippets are, ``chunk_decoder`` decodes them.
+
+    ``info`` is what was found on the latest pass so far; all of it once that has ended.
+    """
 
     def __init__(
         self,
@@ -122,10 +93,19 @@ class FileReader:
         self._snippet_frames = snippet_frames
         self._threads = threads
         self._alive = alive
-        self._closed = False
 
     def snippets(self, wanted: Collection[int] | None = None) -> Iterator[Snippet]:
-        """See ``VideoReader.snippets``."""
+        """Decode from the start of the video to its end.
+
+        A snippet that cannot be decoded is left out, and a hole in ``info``. In one that can be decoded in part,
+        the nearest frames stand for those that are missing.
+
+        Args:
+            wanted: Snippets to decode, by index; all others are left out, and no holes. All by default.
+
+        Raises:
+            VideoError: all are wanted, and none can be decoded; or there is no room for temporary files.
+        """
         asked = None if wanted is None else frozenset(wanted)
         pictures: dict[int, Picture] = {}
         found = False
@@ -139,8 +119,6 @@ class FileReader:
                 for span in stretch.complete:
                     self._advance(span)
                     frames = self._nearest(span, pictures) if span in spans else []
-                    if self._closed:
-                        return
                     if frames:
                         found = True
                         yield self._snippet(span, frames)
@@ -148,11 +126,15 @@ class FileReader:
                         self.info = self.info.with_hole(span.start, span.end)
                 kept = stretch.end - stretch.end % self._snippet_frames
                 pictures = {number: picture for number, picture in pictures.items() if number >= kept}
-        if not found and asked is None and not self._closed:
+        if not found and asked is None:
             raise video_error(self.info.path, f"no frame can be decoded; {COPY_AGAIN}")
 
     def key_snippets(self) -> Iterator[Snippet]:
-        """See ``VideoReader.key_snippets``."""
+        """All snippets, in the time that it takes to decode the key frames.
+
+        Each has one picture, that of its first key frame, or none where it has no key frame that can be decoded.
+        Only a missing end of the video is a hole in ``info`` then.
+        """
         scaler = Scaler(self._stored_size)
         keys: dict[int, Packet[VideoStream]] = {}
         with Demuxer(self.info.path) as demuxer:
@@ -163,21 +145,13 @@ class FileReader:
                 for span in stretch.complete:
                     self._advance(span)
                     frame = decoder.key_frame(keys.pop(span.index)) if span.index in keys else None
-                    if self._closed:
-                        return
                     yield self._snippet(span, [] if frame is None else [scaler.picture(frame)])
-
-    def close(self) -> None:
-        """See ``VideoReader.close``."""
-        self._closed = True
 
     def _pass(self, demuxer: Demuxer) -> Iterator[Stretch]:
         """All stretches; ``info`` starts anew, and is complete after them."""
         self.info = self._initial_info
         frames = 0
         for stretch in stretches(demuxer, self._snippet_frames):
-            if self._closed:
-                return
             self._alive()
             yield stretch
             frames = stretch.end

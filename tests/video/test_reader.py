@@ -265,15 +265,6 @@ def test_memory_does_not_grow_with_the_length_of_the_video(tmp_path, decoder):
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize("deliver", ["snippets", "key_snippets"])
-def test_closing_ends_the_snippets(tmp_path, deliver):
-    reader = open_video(write_video(tmp_path / "clip.mp4", SEVERAL_CHUNKS), SIZE, 1)
-    snippets = getattr(reader, deliver)()
-    next(snippets)
-    reader.close()
-    assert list(snippets) == []
-
-
 def test_snippets_can_be_read_twice(tmp_path):
     reader = open_video(write_video(tmp_path / "clip.mp4", 40), SIZE, 1)
     assert numbers(reader) == expected_numbers(40, 1)

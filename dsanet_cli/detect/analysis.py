@@ -1,0 +1,171 @@
+"""From a video's encoded snippets to its timeline: scores, events, and pictures of the peaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dsanet_cli.config import EventRule
+from dsanet_cli.head.inference import SnippetScores
+from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray
+from dsanet_cli.pipeline.pipeline import Collector
+from dsanet_cli.timeline.timeline import Coverage, ModelFacts, Sampling, Timeline, VideoFacts, build_timeline, covered
+from dsanet_cli.video.container import COPY_AGAIN, video_error
+from dsanet_cli.video.probe import Picture, VideoInfo
+
+KEPT_THUMBNAILS = 12
+"""Frames of score peaks kept while a video runs; the plot shows fewer."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A video's timeline, and a frame (H, W, 3) uint8 of each event's peak, by the event's number."""
+
+    timeline: Timeline
+    thumbnails: dict[int, Picture]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How snippets become a timeline."""
+
+    model: ModelFacts
+    class_names: tuple[str, ...]
+    rule: EventRule
+    window: int
+    """Snippets scored together."""
+    width: int
+    """Of the features."""
+    score: Callable[[FloatArray], SnippetScores]
+    """Scores the features (n, D) of one window, n at most its length."""
+
+
+@dataclass(frozen=True)
+class SnippetFeature:
+    """A snippet as it is scored: its time in seconds, its feature (D,), and a picture if there is one."""
+
+    start: float
+    end: float
+    feature: FloatArray
+    picture: Picture | None
+
+    @classmethod
+    def of(cls, snippet: EncodedSnippet) -> SnippetFeature:
+        """Average the features of a snippet's frames, of the one crop that was encoded."""
+        return cls(snippet.start, snippet.end, snippet.features[0].mean(axis=0), snippet.picture)
+
+
+class Analysis(Collector[Detection]):
+    """One video on its way from encoded snippets to its timeline; windows are scored as they fill.
+
+    Args:
+        path: Of the video.
+        scoring: How its snippets become a timeline.
+        sampling: How they were made.
+    """
+
+    def __init__(self, path: Path, scoring: Scoring, sampling: Sampling) -> None:
+        self._path = path
+        self._scoring = scoring
+        self._sampling = sampling
+        self._window: list[SnippetFeature] = []
+        self._times: list[tuple[float, float]] = []
+        self._scores: list[FloatArray] = []
+        self._probabilities: list[FloatArray] = []
+        self._peaks = PeakFrames(scoring.rule.threshold)
+
+    def take(self, snippet: EncodedSnippet) -> None:
+        """Add the next snippet of the video."""
+        self.add(SnippetFeature.of(snippet))
+
+    def add(self, snippet: SnippetFeature) -> None:
+        """Add the next snippet, however its feature was made."""
+        self._window.append(snippet)
+        if len(self._window) == self._scoring.window:
+            self._score_window()
+
+    def finish(self, info: VideoInfo) -> Detection:
+        """The timeline of all snippets added, of a video that was read to its end."""
+        return self.conclude(video_facts(info), covered(info.duration, info.holes))
+
+    def conclude(self, facts: VideoFacts, coverage: Coverage | None = None) -> Detection:
+        """The timeline of all snippets added; ``coverage`` is everything where it is not given.
+
+        Raises:
+            VideoError: there are none.
+        """
+        if self._window:
+            self._score_window()
+        if not self._times:
+            raise video_error(self._path, f"no frame can be decoded; {COPY_AGAIN}")
+        scoring = self._scoring
+        starts, ends = np.array(self._times, dtype=np.float64).T
+        timeline = build_timeline(
+            facts,
+            scoring.model,
+            scoring.class_names,
+            self._sampling,
+            scoring.rule,
+            starts,
+            ends,
+            np.concatenate(self._scores),
+            np.concatenate(self._probabilities),
+            coverage,
+        )
+        return Detection(timeline, self._peaks.of(timeline))
+
+    def _score_window(self) -> None:
+        window, self._window = self._window, []
+        scored = self._scoring.score(np.stack([snippet.feature for snippet in window]))
+        scores = scored.scores.numpy()
+        self._peaks.add(scores, window, first=len(self._times))
+        self._times += [(snippet.start, snippet.end) for snippet in window]
+        self._scores.append(scores)
+        self._probabilities.append(scored.probabilities.numpy())
+
+
+def video_facts(info: VideoInfo) -> VideoFacts:
+    """What a timeline says of a video that was read to its end."""
+    return VideoFacts(
+        path=str(info.path),
+        frames=info.frames,
+        duration=info.duration,
+        fps=info.fps,
+        width=info.width,
+        height=info.height,
+        codec=info.codec,
+        bytes=info.bytes,
+    )
+
+
+class PeakFrames:
+    """Keeps frames of the highest scores while a video runs, for events that are known at its end only."""
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        self._kept: list[tuple[float, int, Picture]] = []
+        """Score, snippet number, frame."""
+
+    def add(self, scores: FloatArray, snippets: Sequence[SnippetFeature], first: int) -> None:
+        """Consider the snippets of a window with their scores (n,); the first one has the number ``first``."""
+        above = np.flatnonzero(scores >= self._threshold)
+        for run in np.split(above, np.flatnonzero(np.diff(above) > 1) + 1):
+            if len(run):
+                top = int(run[scores[run].argmax()])
+                frame = snippets[top].picture
+                if frame is not None:
+                    self._kept.append((float(scores[top]), first + top, frame))
+        self._kept = sorted(self._kept, key=lambda kept: -kept[0])[:KEPT_THUMBNAILS]
+
+    def of(self, timeline: Timeline) -> dict[int, Picture]:
+        """The best kept frame within each event of ``timeline``."""
+        found = {}
+        for number, event in enumerate(timeline.events):
+            for _, snippet, frame in self._kept:
+                if event.start <= timeline.starts[snippet] < event.end:
+                    found[number] = frame
+                    break
+        return found

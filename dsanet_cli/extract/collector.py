@@ -1,0 +1,68 @@
+"""The features of one video, as they come from the encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsanet_cli.errors import VideoError
+from dsanet_cli.features.origins import origin
+from dsanet_cli.features.sidecar import MadeFrom
+from dsanet_cli.files.sources import Source
+from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray
+from dsanet_cli.pipeline.pipeline import Collector
+from dsanet_cli.video.container import video_error
+from dsanet_cli.video.probe import VideoInfo
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """All features of a video: (N, crops, D), a mean for each snippet, and the video as it was before they were made.
+
+    ``origin`` is None where that could not be found out.
+    """
+
+    features: FloatArray
+    origin: MadeFrom | None
+
+
+class FeatureCollector(Collector[VideoFeatures]):
+    """Averages the features of each snippet; a video with a hole is refused (protocol: features).
+
+    The features after a hole would be taken for those of an earlier time.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._origin = origin(source)
+        self._features: list[FloatArray] = []
+        self._end = 0.0
+
+    def take(self, snippet: EncodedSnippet) -> None:
+        """Add the next snippet.
+
+        Raises:
+            VideoError: there should be another before it.
+        """
+        if snippet.index != len(self._features):
+            raise self._hole(self._end, snippet.start)
+        self._features.append(np.stack([frames.mean(axis=0) for frames in snippet.features]))
+        self._end = snippet.end
+
+    def finish(self, info: VideoInfo) -> VideoFeatures:
+        """All features.
+
+        Raises:
+            VideoError: the video has a hole.
+        """
+        if info.holes:
+            raise self._hole(*info.holes[0])
+        return VideoFeatures(np.stack(self._features), self._origin)
+
+    def _hole(self, start: float, end: float) -> VideoError:
+        return video_error(
+            self._source.path,
+            f"cannot be decoded from {start:.1f} s to {end:.1f} s, and features with a gap would be out of time; "
+            "copy it again, or cut it there",
+        )

@@ -1,0 +1,220 @@
+"""The one way from videos to encoded snippets: decoded in processes of their own, encoded in joint batches.
+
+::
+
+    sources ──> decoder process ──┐              ┌──> collector of a.mp4 ──> its result
+    one by one  decoder process ──┼──> batcher ──┼──> collector of b.mp4 ──> its result
+                decoder process ──┘    encoder   └──> ...
+
+A decoder that crashes or hangs, and a collector that fails, cost their video only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from dsanet_cli.console import unexpected
+from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
+from dsanet_cli.errors import DsanetError, VideoError
+from dsanet_cli.files.sources import Source
+from dsanet_cli.pipeline.batcher import EncodedSnippet, FrameBatcher
+from dsanet_cli.video.decoder_pool import DecoderPool, Task
+from dsanet_cli.video.decord_decoder import MOST_THREADS, usable_cores
+from dsanet_cli.video.messages import DecodeJob, Decoding, Finished, Message, Scanned
+from dsanet_cli.video.probe import VideoInfo
+from dsanet_cli.video.reader import Snippet
+
+STALL_TIMEOUT = 60.0
+"""Seconds."""
+WAITING_BATCHES = 4
+"""Batches of decoded frames that wait for the encoder at most, for each that it works on at a time."""
+
+R = TypeVar("R")
+Watch = Callable[[Source, Message], None]
+"""Is called with every message about a source, to show how far the work is."""
+
+
+class Collector(ABC, Generic[R]):
+    """Makes a result out of one video's snippets. What it raises is this video's error, and ends its decoding."""
+
+    @abstractmethod
+    def take(self, snippet: EncodedSnippet) -> None:
+        """Add the next snippet of the video."""
+
+    def suspicious(self) -> frozenset[int]:
+        """After a scan's first pass: the numbers of the snippets to decode; ``take`` gets them next."""
+        return frozenset()
+
+    @abstractmethod
+    def finish(self, info: VideoInfo) -> R:
+        """The result, after the last snippet of a video that was read to its end."""
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """How to share out the work; None means by the number of cores and videos."""
+
+    jobs: int | None = None
+    """Videos decoded at once."""
+    stall_timeout: float = STALL_TIMEOUT
+    """Seconds without progress after which a decoder is given up."""
+    cores: int | None = None
+    """To be shared out among the decoders."""
+
+    def for_videos(self, count: int) -> PipelineSettings:
+        """The same with all numbers filled in, for ``count`` videos in all."""
+        cores = self.cores or usable_cores()
+        return dataclasses.replace(self, cores=cores, jobs=max(1, min(self.jobs or cores, count)))
+
+
+class _VideoTask(Task, Generic[R]):
+    """A video in the pipeline, from its decoder to its result."""
+
+    def __init__(self, source: Source, job: DecodeJob, collector: Collector[R]) -> None:
+        super().__init__(job)
+        self.source = source
+        self.collector = collector
+        self.encoding = 0
+        """Snippets that the encoder has not given back."""
+        self.end: Scanned | Finished | None = None
+        """Set when the decoder has reached the end of a pass."""
+        self.over = False
+        """Whether there is a result, or an error."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the decoder gave in a pass has been encoded."""
+        return self.end is not None and self.encoding == 0
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Decoders and an encoder, ready for videos."""
+
+    encoder: FrameEncoder
+    decoding: Decoding
+    """What is decoded of each video."""
+    batch_size: int
+    """Frames encoded at once."""
+    settings: PipelineSettings = PipelineSettings()
+    crops: tuple[int, ...] = (CENTRE_CROP,)
+    """Which of the ten crops are encoded of each frame."""
+
+    def run(
+        self, sources: Iterable[Source | None], collector: Callable[[Source], Collector[R]], watch: Watch
+    ) -> Generator[tuple[Source, R | DsanetError], None, None]:
+        """Each video with its result or its error, as it is done; the decoder processes end with the last one.
+
+        Args:
+            sources: Videos that become known one by one; None, from time to time, while there is none yet.
+            collector: Makes the collector of a video.
+            watch: Is called with all that the decoders say.
+        """
+        yield from _Run(self, collector, watch).results(sources)
+
+    def run_one(self, source: Source, collector: Collector[R], watch: Watch) -> R:
+        """The result of one video.
+
+        Raises:
+            DsanetError: its error, if it has one.
+        """
+        alone = dataclasses.replace(self, settings=self.settings.for_videos(1))
+        ((_, result),) = alone.run([source], lambda _: collector, watch)
+        if isinstance(result, DsanetError):
+            raise result
+        return result
+
+
+class _Run(Generic[R]):
+    """The decoders at work, and what goes on between them and the collectors."""
+
+    def __init__(self, pipeline: Pipeline, collector: Callable[[Source], Collector[R]], watch: Watch) -> None:
+        settings, decoding = pipeline.settings, pipeline.decoding
+        cores = settings.cores or usable_cores()
+        jobs = settings.jobs or cores
+        depth = WAITING_BATCHES * pipeline.batch_size * pipeline.encoder.lanes / decoding.sampled_frames
+        self._decoding = decoding
+        self._threads = max(1, min(MOST_THREADS, cores // jobs))
+        self._pool = DecoderPool[_VideoTask[R]](jobs, settings.stall_timeout, math.ceil(depth))
+        self._batcher = FrameBatcher[_VideoTask[R]](pipeline.encoder, pipeline.batch_size, pipeline.crops)
+        self._collector = collector
+        self._watch = watch
+        self._held: set[_VideoTask[R]] = set()
+        """Read to the end of a pass, with frames in a batch that is not full."""
+
+    def results(self, sources: Iterable[Source | None]) -> Iterator[tuple[Source, R | DsanetError]]:
+        """See ``Pipeline.run``."""
+        with contextlib.closing(self._pool.run(map(self._task, sources))) as messages:
+            for item in messages:
+                if item is None:
+                    if self._held:
+                        self._batcher.flush()
+                else:
+                    task, message = item
+                    yield from self._receive(task, message)
+                yield from self._advance(self._batcher.encoded())
+        yield from self._advance(self._batcher.rest())
+
+    def _task(self, source: Source | None) -> _VideoTask[R] | None:
+        if source is None:
+            return None
+        job = DecodeJob(source.path, self._decoding, self._threads)
+        return _VideoTask(source, job, self._collector(source))
+
+    def _receive(self, task: _VideoTask[R], message: Message) -> Iterator[tuple[Source, R | DsanetError]]:
+        """Take what a decoder sends; a video that has failed already gets no second result."""
+        if task.over:
+            return
+        self._watch(task.source, message)
+        if isinstance(message, Snippet):
+            task.encoding += 1
+            self._batcher.add(task, message)
+        elif isinstance(message, Scanned | Finished):
+            task.end = message
+            self._held.add(task)
+        elif isinstance(message, VideoError):
+            yield self._conclude(task, message)
+
+    def _advance(
+        self, encoded: Iterable[tuple[_VideoTask[R], EncodedSnippet]]
+    ) -> Iterator[tuple[Source, R | DsanetError]]:
+        """Pass encoded snippets to their collectors, and conclude the videos that are complete."""
+        for task, snippet in encoded:
+            task.encoding -= 1
+            if not task.over:
+                try:
+                    task.collector.take(snippet)
+                except Exception as error:  # one video must never end the others
+                    yield self._conclude(task, _as_result(task.source, error))
+        for task in [task for task in self._held if task.complete]:
+            self._held.remove(task)
+            if not task.over:
+                yield from self._end_pass(task)
+
+    def _end_pass(self, task: _VideoTask[R]) -> Iterator[tuple[Source, R | DsanetError]]:
+        end, task.end = task.end, None
+        result: R | DsanetError
+        try:
+            if isinstance(end, Scanned):
+                task.answer(task.collector.suspicious())
+                return
+            assert end is not None
+            result = task.collector.finish(end.info)
+        except Exception as error:  # one video must never end the others
+            result = _as_result(task.source, error)
+        yield self._conclude(task, result)
+
+    def _conclude(self, task: _VideoTask[R], result: R | DsanetError) -> tuple[Source, R | DsanetError]:
+        task.over = True
+        task.cancel()  # its decoder may be at work, or wait for an answer
+        return task.source, result
+
+
+def _as_result(source: Source, error: Exception) -> DsanetError:
+    return error if isinstance(error, DsanetError) else unexpected(source.path, error)
