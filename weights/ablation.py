@@ -40,12 +40,14 @@ from dsanet_cli.evaluate.evaluation import (
     read_truth,
     score_videos,
 )
+from dsanet_cli.extract.collector import FeatureCollector
 from dsanet_cli.features.lists import read_list
+from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import BUILT_IN_MODEL, find_model, load_clip, read_config
-from dsanet_cli.pipeline.batcher import encode_snippets
+from dsanet_cli.pipeline.pipeline import Pipeline
 from dsanet_cli.train.dataset import label_features
 from dsanet_cli.train.trainer import Trainer
-from dsanet_cli.video.reader import open_video
+from dsanet_cli.video.messages import Decoding
 
 SEEDS = (1, 2, 3)
 VARIANTS = {
@@ -112,13 +114,15 @@ def held_out_features(footage: Path, folder: Path, tower: torch.nn.Module) -> li
     folder.mkdir(exist_ok=True)
     device = choose_device("auto")
     encoder = FrameEncoder(tower, PREPROCESSING, device, choose_precision("auto", device))
+    decoding = Decoding(PREPROCESSING.resize, SAMPLED_FRAMES, FRAMES_PER_SNIPPET, whole_only=True)
+    pipeline = Pipeline(encoder, decoding, BATCH)
     videos = []
     for path in sorted(footage.glob("*.mp4")):
         kept = folder / f"{path.stem}__0.npy"
         if not kept.exists():
-            reader = open_video(path, PREPROCESSING.resize, SAMPLED_FRAMES)
-            features = [snippet.feature for snippet in encode_snippets(reader.snippets(), encoder, BATCH)]
-            np.save(kept, np.stack(features[: reader.info.frames // FRAMES_PER_SNIPPET]))
+            source = Source(path, Path(path.stem))
+            made = pipeline.run_one(source, FeatureCollector(source), lambda *_: None)
+            np.save(kept, made.features[:, 0])
         videos.append(LoadedVideo(path.stem, np.load(kept)))
     return videos
 

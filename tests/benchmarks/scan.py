@@ -18,10 +18,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from dsanet_cli.detect.detector import Detection, Detector, DetectSettings
-from dsanet_cli.detect.pipeline import PipelineSettings, analyse
+from dsanet_cli.detect.analysis import Detection
+from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
+from dsanet_cli.pipeline.pipeline import PipelineSettings
 from dsanet_cli.timeline.timeline import Event, Timeline
 
 
@@ -33,7 +34,7 @@ def timelines(
     detector.load_encoder()
     started = time.perf_counter()
     found = {}
-    for source, outcome in analyse(detector, PipelineSettings(), sources, lambda *_: None):
+    for source, outcome in detector.detect_many(sources, PipelineSettings(), lambda *_: None):
         assert isinstance(outcome, Detection), outcome
         found[source.path] = outcome.timeline
     return found, time.perf_counter() - started

@@ -6,7 +6,7 @@
 A folder of short clips and one long video, all copied from ``samples/`` without encoding, are analysed
 
 - by the product: the installed command as it is, its start and the loading of the model included in the seconds;
-- one at a time: ``Detector.detect`` video by video in this process, the same result files written after each; the
+- one at a time: ``Detector.detect`` video by video, the same result files written after each; the
   model is loaded before, which is not in the seconds and printed apart;
 - by a plain script (``PlainScript``): OpenCV reads all frames, Pillow resizes each, CLIP encodes each by itself, the
   head scores the means of 16. Same weights, precision and device; loaded before as well, and no files are written. It

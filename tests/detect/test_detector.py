@@ -9,12 +9,13 @@ from media import read_number, write_video
 from tiny import WIDTH
 
 from dsanet_cli.config import EventRule
-from dsanet_cli.detect import detector as detect_module
-from dsanet_cli.detect.detector import Detector, DetectSettings, PeakFrames
+from dsanet_cli.detect import analysis as analysis_module
+from dsanet_cli.detect.analysis import PeakFrames, SnippetFeature
+from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.errors import FeatureError, VideoError
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.directory import load_model
-from dsanet_cli.pipeline.batcher import encode_frames
+from dsanet_cli.pipeline.batcher import FrameBatcher
 from dsanet_cli.video.reader import open_video
 
 SENSITIVE = EventRule(threshold=0.0, release=0.0)
@@ -65,17 +66,17 @@ def test_batches_do_not_change_the_scores(tiny_model, tmp_path, batch_size):
 @pytest.mark.parametrize(("sampled", "expected"), [(1, [8]), (2, [4, 12]), (16, list(range(16)))])
 def test_sampled_frames_are_what_the_encoder_sees(tiny_model, tmp_path, monkeypatch, sampled, expected):
     seen = []
-    monkeypatch.setattr(detect_module, "encode_frames", lambda snippets, *a: encode_frames(_spy(snippets, seen), *a))
+    add = FrameBatcher.add
+
+    def spy(self, key, snippet):
+        seen.extend(read_number(frame) for frame in snippet.frames)
+        add(self, key, snippet)
+
+    monkeypatch.setattr(FrameBatcher, "add", spy)
     detector = Detector(load_model(str(tiny_model)), DetectSettings(device="cpu", sampled_frames=sampled))
     timeline = detector.detect(write_video(tmp_path / "a.mp4", frames=32)).timeline
     assert seen == expected + [16 + number for number in expected]
     assert timeline.sampling.sampled_frames == sampled
-
-
-def _spy(snippets, seen):
-    for snippet in snippets:
-        seen.extend(read_number(frame) for frame in snippet.frames)
-        yield snippet
 
 
 def test_feature_file_is_scored_without_an_encoder(detector, tmp_path, monkeypatch):
@@ -122,7 +123,7 @@ def test_peak_frames_stay_few_in_a_long_video():
     frame = np.zeros((2, 2, 3), np.uint8)
     for number in range(100):
         scores = np.array([0.0, 0.9, 0.0, 0.6 + number / 1000], np.float32)
-        snippets = [detect_module.EncodedSnippet(0, 1, np.zeros(1, np.float32), frame)] * 4
+        snippets = [SnippetFeature(0, 1, np.zeros(1, np.float32), frame)] * 4
         peaks.add(scores, snippets, 4 * number)
-    assert len(peaks._kept) == detect_module.KEPT_THUMBNAILS
+    assert len(peaks._kept) == analysis_module.KEPT_THUMBNAILS
     assert all(kept[0] == pytest.approx(0.9) for kept in peaks._kept)

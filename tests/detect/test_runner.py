@@ -11,11 +11,13 @@ import pytest
 from media import write_video
 from tiny import WIDTH
 
-from dsanet_cli.detect.detector import Analysis, DetectSettings
+from dsanet_cli.detect.analysis import Analysis
+from dsanet_cli.detect.detector import DetectSettings
 from dsanet_cli.detect.runner import Runner, RunnerSettings
 from dsanet_cli.detect.scan import ScanAnalysis
-from dsanet_cli.errors import DsanetError
+from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.files.sources import Source
+from dsanet_cli.pipeline.pipeline import PipelineSettings
 from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.timeline.timeline import Timeline
 
@@ -75,31 +77,42 @@ def test_a_result_of_which_a_part_was_written_by_a_later_run_is_not_trusted(work
     assert work().finished(done) is None
 
 
+def path_of(analysis):
+    return analysis._path if isinstance(analysis, Analysis) else analysis._analysis._path
+
+
 @pytest.mark.parametrize(("kind", "settings"), [(Analysis, {}), (ScanAnalysis, {"scan_level": 0.0})])
 def test_an_analysis_that_fails_midway_costs_its_video_only(work, tmp_path, monkeypatch, kind, settings):
     sources = [Source(write_video(tmp_path / f"{n}.mp4", 700, gop=50), Path(n)) for n in ("bad", "good")]
     take = kind.take
 
-    def fail(self, snippet, features):
-        if self is failing and snippet.index >= 1:
+    def fail(self, snippet):
+        if path_of(self).name == "bad.mp4" and snippet.index >= 1:
             raise MemoryError
-        take(self, snippet, features)
+        take(self, snippet)
 
-    make = kind.__init__
-    failing = None
-
-    def remember(self, detector, path, *rest):
-        nonlocal failing
-        make(self, detector, path, *rest)
-        if path.name == "bad.mp4" and failing is None:
-            failing = self
-
-    monkeypatch.setattr(kind, "__init__", remember)
     monkeypatch.setattr(kind, "take", fail)
     outcomes = analyse(work(detect=DetectSettings(**settings)), *sources)
     assert sorted(source.path.name for source, _ in outcomes) == ["bad.mp4", "good.mp4"]
     for source, result in outcomes:
         assert isinstance(result, Timeline if source.path.name == "good.mp4" else DsanetError)
+
+
+@pytest.mark.parametrize("error", [MemoryError, VideoError])
+def test_a_scan_that_fails_between_its_passes_costs_its_video_only(work, tmp_path, monkeypatch, error):
+    sources = [Source(write_video(tmp_path / f"{n}.mp4", 700, gop=50), Path(n)) for n in ("bad", "good")]
+    suspicious = ScanAnalysis.suspicious
+
+    def fail(self):
+        if path_of(self).name == "bad.mp4":
+            raise error("no")
+        return suspicious(self)
+
+    monkeypatch.setattr(ScanAnalysis, "suspicious", fail)
+    outcomes = dict(analyse(work(detect=DetectSettings(scan_level=0.0), pipeline=PipelineSettings(jobs=1)), *sources))
+    assert len(outcomes) == 2
+    assert isinstance(outcomes[sources[0]], DsanetError)
+    assert isinstance(outcomes[sources[1]], Timeline)
 
 
 def test_what_fails_while_reporting_is_not_lost(work, done):

@@ -9,35 +9,36 @@ import torch
 from media import damage, write_video
 from tiny import WIDTH
 
+from dsanet_cli.config import EventRule
+from dsanet_cli.detect.analysis import Analysis, Scoring
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.detect.pipeline import PipelineSettings, analyse
 from dsanet_cli.detect.scan import MARGIN, ScanAnalysis
 from dsanet_cli.errors import VideoError
-from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
+from dsanet_cli.pipeline.batcher import EncodedSnippet
+from dsanet_cli.timeline.timeline import ModelFacts
 from dsanet_cli.video.demux import CHUNK_FRAMES
-from dsanet_cli.video.reader import Snippet
 
 FACTS = ("frames", "fps", "width", "height", "codec", "bytes")
-FRAME = np.zeros((1, 2, 2, 3), np.uint8)
+PICTURE = np.zeros((2, 2, 3), np.uint8)
+
+
+def snippet(index, *features):
+    """One of a second's length, with the features (1,) of its frames."""
+    values = np.array(features, np.float32).reshape(1, -1, 1)
+    return EncodedSnippet(index, index, index + 1, 16, values, PICTURE if features else None)
 
 
 def scan(scores, keys, level=0.5):
     """A scan after its first pass, of snippets of a second, with scores at the numbers of the key snippets."""
-    head = SimpleNamespace(window=7, width=1)
-    detector = SimpleNamespace(
-        model=SimpleNamespace(config=SimpleNamespace(head=head)),
-        rule=SimpleNamespace(threshold=0.5),
-        score=lambda features: SimpleNamespace(
-            scores=torch.from_numpy(features[:, 0]), probabilities=torch.zeros(len(features), 2)
-        ),
-    )
-    analysis = ScanAnalysis(detector, Path("a.mp4"), level)
-    for index, score in enumerate(scores):
-        if index in keys:
-            analysis.take(Snippet(index, index, index + 1, 16, FRAME), np.array([[score]], np.float32))
-        else:
-            analysis.take(Snippet(index, index, index + 1, 16, FRAME[:0]), np.empty((0, 0), np.float32))
+
+    def score(features):
+        return SimpleNamespace(scores=torch.from_numpy(features[:, 0]), probabilities=torch.zeros(len(features), 2))
+
+    scoring = Scoring(ModelFacts("m", ""), ("normal", "other"), EventRule(), window=7, width=1, score=score)
+    analysis = ScanAnalysis(Analysis(Path("a.mp4"), scoring, sampling=None), scoring, level)
+    for index, value in enumerate(scores):
+        analysis.take(snippet(index, value) if index in keys else snippet(index))
     return analysis
 
 
@@ -60,16 +61,16 @@ def test_a_video_of_which_nothing_can_be_decoded_after_all():
     analysis = scan(np.ones(40), keys={0, 10})
     assert len(analysis.suspicious()) == 40
     with pytest.raises(VideoError, match=r"^a\.mp4: no frame can be decoded"):
-        analysis.conclude_video(SimpleNamespace(path=Path("a.mp4"), **dict.fromkeys(FACTS), duration=40.0, holes=()))
+        analysis.finish(SimpleNamespace(path=Path("a.mp4"), **dict.fromkeys(FACTS), duration=40.0, holes=()))
 
 
 def test_no_frame_is_kept():
     analysis = scan(np.ones(40), keys={0, 10})
     wanted = analysis.suspicious()
     for index in sorted(wanted):
-        analysis.take(Snippet(index, index, index + 1, 16, FRAME), np.zeros((1, 1), np.float32))
+        analysis.take(snippet(index, 0))
     assert len(wanted) == 40
-    assert all(snippet.frame is None for snippet in analysis._snippets)
+    assert all(kept.picture is None for kept in analysis._snippets)
 
 
 @pytest.mark.parametrize("at", [0, 39])
@@ -95,8 +96,7 @@ def test_a_first_key_frame_that_cannot_be_decoded():
 def timeline_of(tiny_model):
     def run(path, **settings):
         detector = Detector(load_model(str(tiny_model)), DetectSettings(device="cpu", **settings))
-        ((_, outcome),) = analyse(detector, PipelineSettings(), [Source(path, Path(path.stem))], lambda *_: None)
-        return outcome.timeline
+        return detector.detect(path).timeline
 
     return run
 

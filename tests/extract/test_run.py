@@ -3,11 +3,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 
 import numpy as np
 import pytest
 import torch
-from commands import run
+from commands import FAULTY, LONG, run, start
 from media import damage, read_number, write_video
 from tiny import MARGINS, WIDTH, tiny_clip, tiny_config
 from typer.testing import CliRunner
@@ -16,14 +17,16 @@ from dsanet_cli.cli.app import app
 from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import SourceError, UsageError
-from dsanet_cli.extract import run as extract_module
+from dsanet_cli.extract.collector import FeatureCollector
 from dsanet_cli.extract.run import ExtractOutcome, ExtractSettings, run_extract
+from dsanet_cli.features import origins as origins_module
 from dsanet_cli.features.files import load_features
 from dsanet_cli.features.lists import read_list
 from dsanet_cli.features.sidecar import SIDECAR_FILE, read_extraction, tower_sha256
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
-from dsanet_cli.pipeline.batcher import encode_snippets
+from dsanet_cli.pipeline.batcher import FrameBatcher
+from dsanet_cli.video.decoder_pool import DecoderPool
 from dsanet_cli.video.probe import probe
 from dsanet_cli.video.reader import open_video
 
@@ -77,10 +80,11 @@ def test_features_are_the_mean_of_each_sixteen_frames(extract, encode, tmp_path)
 
 def test_ten_crops_equal_ten_separate_encodings_of_one_decode(extract, encode, tmp_path, monkeypatch):
     path = write_video(tmp_path / "clip.mp4", frames=32)
-    opened = []
-    monkeypatch.setattr(extract_module, "open_video", lambda *a: opened.append(a) or open_video(*a))
+    jobs = []
+    decode = DecoderPool._decode
+    monkeypatch.setattr(DecoderPool, "_decode", lambda self, at, task: jobs.append(task.job) or decode(self, at, task))
     extract("clip.mp4", crops=TEN, batch_size=1)
-    assert len(opened) == 1
+    assert [job.path for job in jobs] == [path]
     features = [np.load(tmp_path / "out" / f"clip__{crop}.npy") for crop in TEN]
     for crop in TEN:
         np.testing.assert_allclose(features[crop], encode(path, crop), rtol=1e-4, atol=1e-5)
@@ -104,9 +108,11 @@ def test_features_are_what_detect_encodes(model, extract, tmp_path):
     path = write_video(tmp_path / "clip.mp4", frames=64)
     extract("clip.mp4", sampled_frames=2)
     detector = Detector(load_model(str(model)), DetectSettings(device="cpu", precision="fp32"))
-    encoded = encode_snippets(open_video(path, MARGINS.resize, 2).snippets(), detector.load_encoder(), 16)
+    encoder = detector.load_encoder()
+    snippets = open_video(path, MARGINS.resize, 2).snippets()
+    encoded = [encoder.encode(snippet.frames).mean(axis=0) for snippet in snippets]
     features = np.load(tmp_path / "out" / "clip__0.npy")
-    np.testing.assert_allclose(features, np.stack([item.feature for item in encoded]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(features, np.stack(encoded), rtol=1e-5, atol=1e-6)
     from_video, from_features = (
         detector.detect(path).timeline,
         detector.detect(tmp_path / "out" / "clip__0.npy").timeline,
@@ -126,11 +132,8 @@ def test_a_rest_is_dropped_but_a_short_video_is_one_snippet(extract, encode, tmp
 @pytest.mark.parametrize(("sampled", "expected"), [(1, [8]), (2, [4, 12])])
 def test_frames_per_snippet(extract, tmp_path, monkeypatch, sampled, expected):
     seen = []
-
-    def spy(snippets, *arguments):
-        return encode_snippets((seen.append(snippet) or snippet for snippet in snippets), *arguments)
-
-    monkeypatch.setattr(extract_module, "encode_snippets", spy)
+    add = FrameBatcher.add
+    monkeypatch.setattr(FrameBatcher, "add", lambda self, *item: seen.append(item[1]) or add(self, *item))
     write_video(tmp_path / "clip.mp4", frames=20)
     extract("clip.mp4", sampled_frames=sampled)
     assert [read_number(frame) for snippet in seen for frame in snippet.frames] == expected
@@ -236,17 +239,13 @@ def test_a_video_with_a_hole_leaves_no_file(extract, tmp_path, capsys):
     assert names == {"good__0.npy", "good__1.npy", SIDECAR_FILE}
 
 
-def test_no_frame_after_a_hole_is_encoded(extract, tmp_path, monkeypatch):
+def test_nothing_long_after_a_hole_is_decoded(extract, tmp_path, monkeypatch):
     seen = []
-
-    def spy(snippets, *arguments):
-        return encode_snippets((seen.append(snippet.index) or snippet for snippet in snippets), *arguments)
-
-    monkeypatch.setattr(extract_module, "encode_snippets", spy)
-    damage(write_video(tmp_path / "bad.mp4", frames=160, gop=8), 60, 20)
-    assert extract("bad.mp4").failed == 1
-    assert seen == list(range(len(seen)))
-    assert len(seen) <= 4
+    add = FrameBatcher.add
+    monkeypatch.setattr(FrameBatcher, "add", lambda self, *item: seen.append(item[1].index) or add(self, *item))
+    damage(write_video(tmp_path / "bad.mp4", frames=4000, height=32, width=48, gop=8), 60, 20)
+    assert extract("bad.mp4", batch_size=1).failed == 1
+    assert 0 < len(seen) < 4000 // 16 - 1
 
 
 def test_a_video_that_is_cut_off_leaves_no_file(extract, tmp_path, capsys):
@@ -268,26 +267,112 @@ def test_a_few_damaged_frames_do_not_matter(extract, encode, tmp_path):
     np.testing.assert_allclose(features, encode(path), rtol=1e-4, atol=1e-5)
 
 
-def test_a_video_is_read_for_its_length_only_where_features_are(extract, tmp_path, monkeypatch):
-    write_video(tmp_path / "clip.mp4", frames=32)
-    probed = []
-    monkeypatch.setattr(extract_module, "probe", lambda path: probed.append(path) or probe(path))
+def test_features_are_trusted_while_their_video_is_the_same(extract, tmp_path):
+    video = write_video(tmp_path / "clip.mp4", frames=32)
     extract("clip.mp4")
-    assert probed == []
+    (made,) = read_extraction(tmp_path / "out").videos
+    assert (made.name, made.path, made.bytes) == ("clip", str(video), video.stat().st_size)
+    assert (made.modified, made.snippets, made.crops) == (video.stat().st_mtime_ns, 2, (0,))
     assert extract("clip.mp4").kept == 1
-    assert probed == [tmp_path / "clip.mp4"]
+    os.utime(video, ns=(made.modified, made.modified + 1))
+    assert extract("clip.mp4").extracted == 1
+    assert extract("clip.mp4").kept == 1
+
+
+def test_another_video_of_the_same_length_is_extracted_again(extract, encode, tmp_path):
+    video = write_video(tmp_path / "clip.mp4", frames=32)
+    extract("clip.mp4")
+    write_video(video, frames=32, first_number=500)
+    assert extract("clip.mp4") == ExtractOutcome(extracted=1, kept=0, failed=0)
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "clip__0.npy"), encode(video), rtol=1e-4, atol=1e-5)
+
+
+def test_features_of_another_version_are_made_again(extract, tmp_path, monkeypatch):
+    write_video(tmp_path / "clip.mp4", frames=32)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(origins_module, "__version__", "0.0.1")
+        extract("clip.mp4")
+    assert extract("clip.mp4").extracted == 1
+
+
+def test_features_without_a_note_of_their_video_are_made_again(extract, tmp_path):
+    write_video(tmp_path / "clip.mp4", frames=32)
+    extract("clip.mp4")
+    sidecar = tmp_path / "out" / SIDECAR_FILE
+    sidecar.write_text(json.dumps({k: v for k, v in json.loads(sidecar.read_text()).items() if k != "videos"}))
+    assert extract("clip.mp4").extracted == 1
+
+
+def test_a_crop_of_the_video_as_it_was_is_not_taken_for_one_of_today(extract, encode, tmp_path):
+    video = write_video(tmp_path / "clip.mp4", frames=32)
+    extract("clip.mp4", crops=(0, 5))
+    write_video(video, frames=32, first_number=500)
+    extract("clip.mp4")
+    assert extract("clip.mp4", crops=(0, 5)).extracted == 1
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "clip__5.npy"), encode(video, 5), rtol=1e-4, atol=1e-5)
+
+
+def test_a_video_that_moved_keeps_its_features(extract, tmp_path):
+    write_video(tmp_path / "clip.mp4", frames=32)
+    extract("clip.mp4")
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "clip.mp4").rename(tmp_path / "archive" / "clip.mp4")
+    assert extract("archive/clip.mp4").kept == 1
+
+
+def test_features_of_another_video_are_not_overwritten(extract, tmp_path, capsys):
+    (tmp_path / "b").mkdir()
+    first = write_video(tmp_path / "clip.mp4", frames=32)
+    second = write_video(tmp_path / "b" / "clip.mp4", frames=64)
+    extract("clip.mp4")
+    assert extract("b/clip.mp4") == ExtractOutcome(extracted=0, kept=0, failed=1)
+    assert f"{second}: not extracted, since the features of {first} have its name in" in capsys.readouterr().err
+    assert len(np.load(tmp_path / "out" / "clip__0.npy")) == 2
+    assert extract("b/clip.mp4", overwrite=True).extracted == 1
+
+
+def test_shards_share_a_folder(model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "abcd":
+        write_video(tmp_path / "in" / f"{name}.mp4", frames=20)
+    command = ("extract", "in", "-o", "out", "--model", model, "--jobs", 1)
+    shards = [start(*command, "--shard", f"{number}/2", cwd=tmp_path) for number in (1, 2)]
+    for shard in shards:
+        _, errors = shard.communicate(timeout=120)
+        assert shard.returncode == 0, errors
+        assert "2 extracted, 0 kept, 0 failed" in errors
+    result = run(*command, "--list", "list.csv", cwd=tmp_path)
+    assert "0 extracted, 4 kept, 0 failed" in result.stderr
+    assert len(read_list(tmp_path / "list.csv")) == 4
+
+
+def test_a_list_is_of_all_videos(extract, tmp_path):
+    with pytest.raises(UsageError, match="--list and --shard: a part of the videos makes no list"):
+        extract("clip.mp4", list_file=tmp_path / "list.csv", shard=(1, 2))
+
+
+def test_decoders_that_fail_cost_their_videos_only(model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "segfault", "freeze", "z"):
+        write_video(tmp_path / "in" / f"{name}.mp4", LONG, height=32, width=48)
+    result = run("extract", "in", "-o", "out", "--model", model, "--stall-timeout", 3, cwd=tmp_path, **FAULTY)
+    assert result.returncode == 3
+    assert re.search(r"in/segfault.mp4: the decoder crashed after .*\(Segmentation fault\)", result.stderr)
+    assert re.search(r"in/freeze.mp4: the decoder made no progress for 3 s, after ", result.stderr)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a__0.npy", "z__0.npy", SIDECAR_FILE}
 
 
 def test_a_bug_in_one_video_does_not_end_the_run(extract, tmp_path, monkeypatch, capsys):
     write_video(tmp_path / "a.mp4", frames=20)
     write_video(tmp_path / "b.mp4", frames=20)
+    take = FeatureCollector.take
 
-    def open_or_fail(path, *arguments):
-        if path.name == "a.mp4":
+    def take_or_fail(self, snippet):
+        if self._source.path.name == "a.mp4":
             raise ZeroDivisionError
-        return open_video(path, *arguments)
+        take(self, snippet)
 
-    monkeypatch.setattr(extract_module, "open_video", open_or_fail)
+    monkeypatch.setattr(FeatureCollector, "take", take_or_fail)
     assert extract("a.mp4", "b.mp4") == ExtractOutcome(extracted=1, kept=0, failed=1)
     assert "a.mp4: failed unexpectedly (ZeroDivisionError()); set DSANET_DEBUG=1" in capsys.readouterr().err
 
@@ -315,8 +400,9 @@ def tree(folder):
 
 def test_a_list_with_labels_from_folders_and_what_was_done_before(extract, tmp_path):
     tree(tmp_path / "videos")
-    extract("videos/Abuse/Abuse001.mp4", output=tmp_path / "out" / "Abuse")
-    (tmp_path / "out" / "Abuse" / SIDECAR_FILE).rename(tmp_path / "out" / SIDECAR_FILE)
+    (tmp_path / "videos" / "Normal").rename(tmp_path / "Normal")
+    extract("videos", recursive=True)
+    (tmp_path / "Normal").rename(tmp_path / "videos" / "Normal")
     lists = tmp_path / "lists" / "train.csv"
     outcome = extract("videos", recursive=True, list_file=lists)
     assert outcome == ExtractOutcome(extracted=1, kept=1, failed=0)

@@ -8,7 +8,7 @@ import torch
 from tiny import tiny_clip, tiny_config
 
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
-from dsanet_cli.pipeline.batcher import BATCHES_PER_LANE, FrameBatcher, encode_frames
+from dsanet_cli.pipeline.batcher import BATCHES_PER_LANE, FrameBatcher
 from dsanet_cli.video.reader import Snippet
 
 
@@ -40,11 +40,19 @@ class FakeEncoder:
                 future.set_result(np.array(values, np.float32)[:, None])
 
 
+def encode(snippets, encoder, batch_size, crops=(0,)):
+    """The features (crops, k, D) of each snippet by its index."""
+    batcher = FrameBatcher(encoder, batch_size, crops)
+    for one in snippets:
+        batcher.add(None, one)
+    return [(ready.index, ready.features) for _, ready in batcher.rest()]
+
+
 def test_every_batch_is_full_and_the_last_is_padded():
     encoder = FakeEncoder()
-    encoded = list(encode_frames([snippet(i, [10 * i, 10 * i + 1]) for i in range(1, 5)], encoder, 3, crop=5))
+    encoded = encode([snippet(i, [10 * i, 10 * i + 1]) for i in range(1, 5)], encoder, 3, (5,))
     assert encoder.batches == [([10, 11, 20], 5), ([21, 30, 31], 5), ([40, 41, 0], 5)]
-    assert [(s.index, features.ravel().tolist()) for s, features in encoded] == [
+    assert [(index, features.ravel().tolist()) for index, features in encoded] == [
         (1, [10, 11]),
         (2, [20, 21]),
         (3, [30, 31]),
@@ -54,7 +62,7 @@ def test_every_batch_is_full_and_the_last_is_padded():
 
 def test_a_snippet_can_be_longer_than_a_batch():
     encoder = FakeEncoder()
-    ((_, features),) = encode_frames([snippet(0, range(1, 8))], encoder, 3)
+    ((_, features),) = encode([snippet(0, range(1, 8))], encoder, 3)
     assert features.ravel().tolist() == list(range(1, 8))
     assert [len(values) for values, _ in encoder.batches] == [3, 3, 3]
 
@@ -65,7 +73,7 @@ def test_batches_are_filled_across_videos():
     batcher.add("a", snippet(0, [1, 2]))
     batcher.add("b", snippet(0, [3, 4]))
     assert encoder.batches == [([1, 2, 3, 4], 0)]
-    assert [(key, features.ravel().tolist()) for key, _, features in batcher.encoded()] == [
+    assert [(key, ready.features.ravel().tolist()) for key, ready in batcher.encoded()] == [
         ("a", [1, 2]),
         ("b", [3, 4]),
     ]
@@ -89,7 +97,7 @@ def test_a_snippet_without_frames_waits_for_its_turn():
     batcher.add("a", snippet(1, []))
     assert list(batcher.encoded()) == []
     encoder.answer()
-    assert [len(features) for *_, features in batcher.encoded()] == [1, 0]
+    assert [ready.features.shape[:2] for _, ready in batcher.encoded()] == [(1, 1), (1, 0)]
 
 
 def test_the_encoder_is_not_given_more_than_it_can_take():
@@ -109,7 +117,26 @@ def test_a_frame_has_the_same_features_wherever_it_stands(dtype):
     encoder = FrameEncoder(tiny_clip().visual, tiny_config().preprocessing, torch.device("cpu"), dtype)
     frames = np.random.default_rng(0).integers(0, 256, (7, 32, 48, 3), dtype=np.uint8)
     mine = Snippet(0, 0.0, 1.0, 16, frames[:2])
-    (alone,) = encode_frames([mine], encoder, 4)
+    ((_, alone),) = encode([mine], encoder, 4)
     others = [Snippet(i, i, i + 1, 16, frames[2 + i : 5 + i]) for i in range(3)]
-    among = [features for _, features in encode_frames([*others, mine], encoder, 4)]
-    np.testing.assert_array_equal(among[-1], alone[1])
+    among = [features for _, features in encode([*others, mine], encoder, 4)]
+    np.testing.assert_array_equal(among[-1], alone)
+
+
+def test_each_crop_of_a_batch_is_encoded():
+    encoder = FakeEncoder()
+    ((_, features),) = encode([snippet(0, [7, 8])], encoder, 2, (0, 5, 9))
+    assert encoder.batches == [([7, 8], 0), ([7, 8], 5), ([7, 8], 9)]
+    assert features.tolist() == [[[7], [8]]] * 3
+
+
+def test_what_was_added_can_be_written_over():
+    encoder = FakeEncoder()
+    batcher = FrameBatcher(encoder, 4)
+    mine = snippet(3, [1, 2, 3])
+    batcher.add("a", mine)
+    mine.frames[:] = 9
+    ((_, ready),) = batcher.rest()
+    assert ready.features.ravel().tolist() == [1, 2, 3]
+    assert ready.picture.ravel().tolist() == [2, 2, 2]
+    assert (ready.index, ready.start, ready.end, ready.length) == (3, 3, 4, 16)
