@@ -15,7 +15,7 @@ from tiny import ENCODER as TINY
 from dsanet_cli.config import EncoderConfig, Preprocessing
 from dsanet_cli.encoder.clip import PUBLISHED_PREPROCESSING, build_clip
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
-from dsanet_cli.pipeline.batcher import encode_frames
+from dsanet_cli.pipeline.batcher import FrameBatcher
 from dsanet_cli.video.reader import Snippet
 
 LEAST_SHARE = 0.5
@@ -58,7 +58,12 @@ def test_frames_are_encoded_about_as_fast_as_the_encoder_can(name):
             encoder.embed(ready)
 
     def with_batches():
-        assert sum(len(features) for _, features in encode_frames(snippets, encoder, batch)) == batches * batch
+        batcher, encoded = FrameBatcher[None](encoder, batch), 0
+        for snippet in snippets:
+            batcher.add(None, snippet)
+            encoded += sum(ready.features.shape[1] for _, ready in batcher.encoded())
+        encoded += sum(ready.features.shape[1] for _, ready in batcher.rest())
+        assert encoded == batches * batch
 
     rates = [batches * batch / seconds_of(work, device) for work in (alone, with_batches)]
     print(f"\n{name}: {rates[0]:.0f} frames/s by the encoder alone, {rates[1]:.0f} from frames in memory")
