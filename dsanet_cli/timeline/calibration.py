@@ -54,18 +54,24 @@ def calibrate(
         ``rule`` with another threshold and release; the highest threshold where even that lets through too much.
     """
     allowed = false_events_per_hour * sum(curve.hours for curve in normal)
-    found = _with_threshold(rule, THRESHOLDS[-1])
+    found = with_threshold(rule, THRESHOLDS[-1])
     for threshold in THRESHOLDS[::-1]:
-        candidate = _with_threshold(rule, threshold)
-        lengths = [length for curve in normal for length in _event_lengths(curve, candidate)]
+        candidate = with_threshold(rule, threshold)
+        lengths = false_event_lengths(candidate, normal)
         if len(lengths) > allowed or sum(lengths) > allowed * seconds_per_event:
             break
         found = candidate
     return found
 
 
-def _with_threshold(rule: EventRule, threshold: float) -> EventRule:
+def with_threshold(rule: EventRule, threshold: float) -> EventRule:
+    """The rule with another threshold, and the release that goes with it."""
     return dataclasses.replace(rule, threshold=float(threshold), release=round(RELEASE_SHARE * float(threshold), 3))
+
+
+def false_event_lengths(rule: EventRule, normal: Sequence[ScoreCurve]) -> list[float]:
+    """Seconds that each event lasts which ``rule`` finds on videos in which nothing abnormal happens."""
+    return [length for curve in normal for length in _event_lengths(curve, rule)]
 
 
 def _event_lengths(curve: ScoreCurve, rule: EventRule) -> list[float]:

@@ -1,0 +1,1 @@
+"""Event thresholds for the cameras at hand, from their own normal footage."""

@@ -1,0 +1,142 @@
+"""A profile of the cameras at hand: the rule by which their scores become events, in a TOML file that people edit.
+
+::
+
+    model = "scenes"                  # what it was calibrated with
+    model_sha256 = "ab12..."
+    threshold = 0.62                  # of all cameras
+    release = 0.434
+    drop = ["arson"]                  # classes whose events are left out; scores stay
+
+    [[camera]]                        # of one camera, or of several
+    match = "cam3_*"
+    threshold = 0.8
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Annotated
+
+import msgspec
+
+from dsanet_cli.config import EventRule
+from dsanet_cli.errors import UsageError
+from dsanet_cli.files.atomic import atomic_write
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraRule:
+    """What a profile says of cameras; None leaves it to the profile as a whole, or to the model."""
+
+    threshold: Share | None = None
+    release: Share | None = None
+    merge_gap: Seconds | None = None
+    min_length: Seconds | None = None
+    drop: tuple[Name, ...] | None = None
+    """Classes whose events are left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera(CameraRule):
+    """Of the videos whose path below the folder of inputs, or whose name, matches a pattern."""
+
+    match: Name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile(CameraRule):
+    """All of a profile; the first camera that matches a video overrides what is said of all."""
+
+    model: Name | None = None
+    model_sha256: Name | None = None
+    camera: tuple[Camera, ...] = ()
+
+    def rule(self, relative: PurePath, base: EventRule) -> EventRule:
+        """The rule for a video.
+
+        Args:
+            relative: Its path below the folder of inputs.
+            base: The model's own rule.
+        """
+        changes = {
+            field.name: value
+            for field in dataclasses.fields(EventRule)
+            if (value := self._said(relative, field.name)) is not None
+        }
+        return dataclasses.replace(base, **changes)
+
+    def dropped(self, relative: PurePath) -> frozenset[str]:
+        """Classes whose events are left out of a video's."""
+        return frozenset(self._said(relative, "drop") or ())
+
+    def _said(self, relative: PurePath, name: str) -> object:
+        camera = next((one for one in self.camera if _matches(relative, one.match)), None)
+        value = None if camera is None else getattr(camera, name)
+        return getattr(self, name) if value is None else value
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile.
+
+    Raises:
+        UsageError: it cannot be read, is no TOML, or holds what a profile does not; names the entry.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"--profile {path}: cannot be read ({error})") from error
+    _refuse_unknown(data, Profile, str(path))
+    cameras = data.get("camera")
+    for number, camera in enumerate(cameras if isinstance(cameras, list) else []):
+        _refuse_unknown(camera, Camera, f"{path}: camera {number + 1}")
+    try:
+        return msgspec.convert(data, Profile)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"--profile {path}: {error}") from error
+
+
+def write_profile(path: Path, profile: Profile, remarks: list[str]) -> None:
+    """Write a profile that a person can read and edit.
+
+    Args:
+        path: The file to write or replace.
+        profile: What to write; what is None is left out.
+        remarks: Lines of comment above it.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic_write(path) as stream:
+        stream.writelines(f"# {line}\n" for line in remarks)
+        stream.writelines(_entries(profile))
+        for camera in profile.camera:
+            stream.writelines(["\n[[camera]]\n", *_entries(camera)])
+
+
+def _entries(said: CameraRule) -> list[str]:
+    values = {field.name: getattr(said, field.name) for field in dataclasses.fields(said)}
+    # A TOML string, number or list of strings is written as in JSON.
+    return [
+        f"{name} = {json.dumps(value)}\n" for name, value in values.items() if name != "camera" and value is not None
+    ]
+
+
+def _matches(relative: PurePath, pattern: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for name in (relative.as_posix(), relative.name))
+
+
+def _refuse_unknown(data: object, cls: type[CameraRule], where: str) -> None:
+    """Refuse entries that would have no effect: a threshold with a typing error must not pass for one."""
+    known = [field.name for field in dataclasses.fields(cls)]
+    if isinstance(data, dict) and (unknown := sorted(data.keys() - set(known))):
+        raise UsageError(f"--profile {where}: unknown entry {', '.join(unknown)}; known are {', '.join(known)}")

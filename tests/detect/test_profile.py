@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import pytest
+
+from dsanet_cli.config import EventRule
+from dsanet_cli.detect.profile import Camera, Profile, read_profile, write_profile
+from dsanet_cli.errors import UsageError
+
+BASE = EventRule(threshold=0.5, release=0.35, merge_gap=2.0, min_length=0.5)
+TEXT = """
+model = "scenes"
+threshold = 0.6
+drop = ["arson"]
+
+[[camera]]
+match = "cam3_*"
+threshold = 0.8
+drop = []
+
+[[camera]]
+match = "yard/*"
+min_length = 3
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "gate.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("video", "threshold", "min_length", "dropped"),
+    [
+        ("lobby", 0.6, 0.5, {"arson"}),
+        ("day1/cam3_0800", 0.8, 0.5, set()),
+        ("yard/cam3_0800", 0.8, 0.5, set()),
+        ("yard/cam4", 0.6, 3.0, {"arson"}),
+        ("cam30", 0.6, 0.5, {"arson"}),
+    ],
+)
+def test_the_first_camera_that_matches_overrides_what_is_said_of_all(tmp_path, video, threshold, min_length, dropped):
+    profile = read_profile(write(tmp_path, TEXT))
+    rule = profile.rule(PurePath(video), BASE)
+    assert rule == EventRule(threshold, 0.35, 2.0, min_length)
+    assert profile.dropped(PurePath(video)) == dropped
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    camera = Camera(match='gate "1"\\*', release=0.2, drop=("a b",))
+    profile = Profile(model="möbel", model_sha256="ab" * 32, threshold=0.62, release=0.434, camera=(camera,))
+    write_profile(tmp_path / "p.toml", profile, ["one", "two"])
+    assert read_profile(tmp_path / "p.toml") == profile
+    assert (tmp_path / "p.toml").read_text(encoding="utf-8").startswith("# one\n# two\nthreshold = 0.62\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("thresold = 0.5", "unknown entry thresold"),
+        ("threshold = 1.5", r"<= 1.*threshold"),
+        ("threshold = nan", "threshold"),
+        ('threshold = "high"', "threshold"),
+        ("merge_gap = -1", "merge_gap"),
+        ("[[camera]]\nthreshold = 0.5", "match"),
+        ('[[camera]]\nmatch = "a"\nregoin = 1', "camera 1: unknown entry regoin"),
+        ("camera = 3", "camera"),
+        ("= 1", "cannot be read"),
+    ],
+)
+def test_a_profile_that_is_none_is_one_line(tmp_path, text, message):
+    with pytest.raises(UsageError, match=rf"gate\.toml.*{message}") as raised:
+        read_profile(write(tmp_path, text))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_profile_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"gate\.toml: cannot be read"):
+        read_profile(tmp_path / "gate.toml")
