@@ -21,17 +21,12 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Annotated
-
-import msgspec
+from typing import Any
 
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import UsageError
 from dsanet_cli.files.atomic import atomic_write
-
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+from dsanet_cli.records import Length, Name, SchemaError, Share, decode_exactly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +35,8 @@ class CameraRule:
 
     threshold: Share | None = None
     release: Share | None = None
-    merge_gap: Seconds | None = None
-    min_length: Seconds | None = None
+    merge_gap: Length | None = None
+    min_length: Length | None = None
     drop: tuple[Name, ...] | None = None
     """Classes whose events are left out."""
 
@@ -79,7 +74,7 @@ class Profile(CameraRule):
         """Classes whose events are left out of a video's."""
         return frozenset(self._said(relative, "drop") or ())
 
-    def _said(self, relative: PurePath, name: str) -> object:
+    def _said(self, relative: PurePath, name: str) -> Any:
         camera = next((one for one in self.camera if _matches(relative, one.match)), None)
         value = None if camera is None else getattr(camera, name)
         return getattr(self, name) if value is None else value
@@ -93,16 +88,11 @@ def read_profile(path: Path) -> Profile:
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"--profile {path}: cannot be read ({error})") from error
-    _refuse_unknown(data, Profile, str(path))
-    cameras = data.get("camera")
-    for number, camera in enumerate(cameras if isinstance(cameras, list) else []):
-        _refuse_unknown(camera, Camera, f"{path}: camera {number + 1}")
-    try:
-        return msgspec.convert(data, Profile)
-    except msgspec.ValidationError as error:
+        return decode_exactly(Profile, json.dumps(data, default=str).encode())
+    except SchemaError as error:
         raise UsageError(f"--profile {path}: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"--profile {path}: cannot be read ({error})") from error
 
 
 def write_profile(path: Path, profile: Profile, remarks: list[str]) -> None:
@@ -133,10 +123,3 @@ def _entries(said: CameraRule) -> list[str]:
 
 def _matches(relative: PurePath, pattern: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for name in (relative.as_posix(), relative.name))
-
-
-def _refuse_unknown(data: object, cls: type[CameraRule], where: str) -> None:
-    """Refuse entries that would have no effect: a threshold with a typing error must not pass for one."""
-    known = [field.name for field in dataclasses.fields(cls)]
-    if isinstance(data, dict) and (unknown := sorted(data.keys() - set(known))):
-        raise UsageError(f"--profile {where}: unknown entry {', '.join(unknown)}; known are {', '.join(known)}")
