@@ -6,21 +6,29 @@ import contextlib
 import errno
 import os
 import secrets
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, overload
 
 from dsanet_cli.errors import OutputError
 
+_OPEN_ELSEWHERE = ", or another program has the file open" if sys.platform == "win32" else ""
 _WAY_OUT = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder with --output",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another folder with --output",
     errno.EFBIG: "the file grows larger than this system allows; choose another folder with --output",
-    errno.EACCES: "no permission to write there; choose another folder with --output",
+    errno.EACCES: f"no permission to write there{_OPEN_ELSEWHERE}; choose another folder with --output",
     errno.EPERM: "no permission to write there; choose another folder with --output",
     errno.EROFS: "that disk is read-only; choose another folder with --output",
     errno.ENAMETOOLONG: "the name is too long for this file system; rename the input or shorten --output",
 }
+
+_ATTEMPTS = 10 if sys.platform == "win32" else 1
+"""At replacing a file. On Windows that fails while another program, often a virus scanner, has it open."""
+_PAUSE = 0.1
+"""Seconds between two attempts."""
 
 
 @overload
@@ -58,7 +66,7 @@ def atomic_write(path: Path, mode: Literal["w", "wb"] = "w", *, sync: bool = Fal
             if sync:
                 stream.flush()
                 os.fsync(stream.fileno())
-        temporary.replace(path)
+        _replace(temporary, path)
     except OSError as error:
         _remove(temporary)
         if error.filename is None or Path(str(error.filename)) in (temporary, path, *path.parents):
@@ -67,6 +75,15 @@ def atomic_write(path: Path, mode: Literal["w", "wb"] = "w", *, sync: bool = Fal
     except BaseException:
         _remove(temporary)
         raise
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(PermissionError):
+            temporary.replace(path)
+            return
+        time.sleep(_PAUSE)
+    temporary.replace(path)
 
 
 def _remove(temporary: Path) -> None:

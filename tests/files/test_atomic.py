@@ -1,6 +1,6 @@
+import contextlib
 import errno
 import os
-import resource
 import stat
 import sys
 import tempfile
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dsanet_cli.errors import OutputError
+from dsanet_cli.files import atomic
 from dsanet_cli.files.atomic import atomic_write
 
 
@@ -77,8 +78,8 @@ def test_permissions_follow_the_umask(tmp_path, umask, mode):
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
 def test_a_write_that_the_system_refuses(tmp_path):
+    resource = pytest.importorskip("resource", reason="POSIX limits")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
     try:
@@ -132,6 +133,26 @@ def test_a_name_that_is_too_long(tmp_path):
     with pytest.raises(OutputError, match="the name is too long"), atomic_write(tmp_path / ("x" * 300)):
         pass
     assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(("locked", "written"), [(2, True), (3, False)])
+def test_a_file_that_another_program_has_open_is_tried_again(tmp_path, monkeypatch, locked, written):
+    """As Windows has it: replacing fails for as long as a virus scanner, or a spreadsheet, holds the old file."""
+    refusals = iter([PermissionError(errno.EACCES, "in use", str(tmp_path / "r.csv"))] * locked)
+    replace = Path.replace
+
+    def locking(self, target):
+        if (refusal := next(refusals, None)) is not None:
+            raise refusal
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", locking)
+    monkeypatch.setattr(atomic, "_ATTEMPTS", 3)
+    monkeypatch.setattr(atomic, "_PAUSE", 0.0)
+    outcome = contextlib.nullcontext() if written else pytest.raises(OutputError, match="written: no permission")
+    with outcome, atomic_write(tmp_path / "r.csv") as stream:
+        stream.write("new")
+    assert names(tmp_path) == ({"r.csv"} if written else set())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX names")
