@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -24,8 +25,12 @@ def video_error(path: Path, message: str) -> VideoError:
     return VideoError(f"{printable(path)}: {message}")
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, fps: Fraction | None = None) -> InputContainer:
     """Open a media file.
+
+    Args:
+        path: The file.
+        fps: Frames per second where it is nothing but compressed frames that do not say.
 
     Raises:
         VideoError: it is missing, unreadable, empty, or no media file.
@@ -33,7 +38,7 @@ def open_container(path: Path) -> InputContainer:
     head = _read_head(path)
     try:
         # Without the protocol, a colon in the name would be taken for one.
-        return av.open(f"file:{path}", mode="r", metadata_errors="replace")
+        return av.open(f"file:{path}", mode="r", metadata_errors="replace", options=_options(fps))
     except av.FFmpegError as error:
         if head[4:8] == MP4_FIRST_BOX:
             raise video_error(
@@ -42,22 +47,52 @@ def open_container(path: Path) -> InputContainer:
         raise video_error(path, "not a video, or damaged beyond recognition; check that it plays") from error
 
 
-def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream with the moving picture.
+def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
+    """The streams with moving pictures; covers of songs are none.
 
     Raises:
-        VideoError: there is none, or it cannot be decoded.
+        VideoError: there are none.
     """
     name = container.format.name
     if name.endswith("_pipe") or name in NOT_VIDEO_FORMATS:
         raise video_error(path, "a picture or a text, not a video; leave it out")
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not streams:
         found = "has sound but no picture" if container.streams.audio else "has no picture"
         raise video_error(path, f"{found}; leave it out, or bring the recording with the picture")
+    return streams
+
+
+def choose_stream(container: InputContainer, path: Path, number: int | None) -> tuple[int, VideoStream]:
+    """One of the video streams, and its number among them.
+
+    Args:
+        container: The file.
+        path: Of the file.
+        number: Which, from 0; None takes the one that a player would show.
+
+    Raises:
+        VideoError: there is none, or it cannot be decoded.
+    """
+    streams = video_streams(container, path)
+    if number is None:
+        best = container.streams.best("video")
+        number = streams.index(best) if isinstance(best, VideoStream) and best in streams else 0
+    elif number >= len(streams):
+        count = f"{len(streams)} video streams" if len(streams) > 1 else "one video stream"
+        raise video_error(path, f"has {count}, counted from 0, so there is no --stream {number}")
+    stream = streams[number]
     if stream.codec_context is None:
         raise video_error(path, "of a codec that is not supported; re-encode it, as H.264 for example")
-    return stream
+    return number, stream
+
+
+def _options(fps: Fraction | None) -> dict[str, str]:
+    # A transport stream whose video goes on under another id is one video.
+    options = {"merge_pmt_versions": "1"}
+    if fps is not None:
+        options["framerate"] = f"{fps.numerator}/{fps.denominator}"
+    return options
 
 
 def _read_head(path: Path) -> bytes:

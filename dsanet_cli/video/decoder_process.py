@@ -74,7 +74,14 @@ def _read_start(jobs: BinaryIO) -> Start:
 def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], send: Send) -> None:
     decoding = job.decoding
     reader = open_video(
-        job.path, decoding.size, decoding.sampled_frames, decoding.snippet_frames, job.threads, _Pulse(send)
+        job.path,
+        decoding.size,
+        decoding.sampled_frames,
+        decoding.snippet_frames,
+        job.threads,
+        _Pulse(send),
+        decoding.options,
+        whole=decoding.whole_only,
     )
     send(Opened(reader.info.duration))
     wanted: Collection[int] | None = None

@@ -10,8 +10,7 @@ stream at key frames, without decoding it, and keeps the true time stamps.
 from __future__ import annotations
 
 import itertools
-import math
-import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -25,7 +24,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from dsanet_cli.errors import VideoError
-from dsanet_cli.video.container import COPY_AGAIN, open_container, video_error, video_stream
+from dsanet_cli.video.avi_index import numbered
+from dsanet_cli.video.clock import Clock
+from dsanet_cli.video.container import COPY_AGAIN, choose_stream, open_container, video_error, video_streams
+from dsanet_cli.video.header import Header
+from dsanet_cli.video.options import WHOLE, ReadOptions
+from dsanet_cli.video.stamps import AHEAD, REORDERED, StampLine
 
 CHUNK_FRAMES = 256
 """Fewest frames in a chunk; opening the decoder anew for each then costs about 4 % (measured, 720p H.264)."""
@@ -34,24 +38,19 @@ LONGEST_GROUP = 4096
 key frames. The run after it is decoded by PyAV, which goes on where it was."""
 CHUNK_TICK = Fraction(1, 25)
 """Time from frame to frame in the chunks written, in seconds: a rate that no container or codec doubts."""
-DEFAULT_RATE = Fraction(25)
-"""Frames per second where the file says nothing."""
 WHOLE_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 """Formats that start with a key frame: where there seems to be none, it is damaged, and time runs all the same. A
 recording in others can be joined midway; it starts with its first key frame."""
 STAMPLESS_FORMATS = ("avi",)
 """Formats without presentation times; those that ffmpeg makes up do not say which frame comes after which."""
-REORDERED = 16
-"""Frames that a codec can hold back at most to show others first."""
-MISSING_SECONDS, MISSING_SHARE = 1.0, 0.05
-"""A video is cut off if it ends earlier than its header says by more than the larger of these."""
+INDEXED_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2",)
+"""Formats whose index names every frame, so that none is missing where time stamps are far apart."""
 PARAMETERS: tuple[Literal["new_extradata", "param_change", "palette"], ...] = (
     "new_extradata",
     "param_change",
     "palette",
 )
 """What a packet can carry beside its bytes that counts for those after it, too."""
-MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
 @dataclass
@@ -84,7 +83,8 @@ class Chunk:
         overlaps: The last packet in showing order is the key frame that the next chunk starts with. Frames
             shown before it can need it.
         ordered: The places can be trusted. Where False, the decoder alone knows which frame comes when.
-        plain: Its packets are all that there is to it: none brings other parameters, or shows nothing.
+        plain: Its packets are all that there is to it: none brings other parameters, shows nothing, or is corrupt.
+        gaps: Where time without pictures starts, in seconds, by the place of the frame before which it ends.
     """
 
     packets: list[Packet[VideoStream]]
@@ -93,44 +93,17 @@ class Chunk:
     overlaps: bool
     ordered: bool
     plain: bool
+    gaps: dict[int, float] = field(default_factory=dict)
 
 
-class Clock:
-    """Seconds since the first frame, from time stamps that may be missing, damaged, or start again midway.
+@dataclass(frozen=True)
+class _Mark:
+    """What is known of a packet beside what it says itself; kept in its ``opaque``."""
 
-    Args:
-        time_base: Seconds of a tick.
-        rate: Frames per second where the stamps do not say.
-        longest_pause: Seconds from a frame to the next that are still believed; 0 for any.
-    """
-
-    def __init__(self, time_base: Fraction, rate: Fraction, longest_pause: float = 0.0) -> None:
-        self._time_base = time_base
-        self._longest_pause = longest_pause / time_base if longest_pause else math.inf
-        self._frame_ticks = max(1, round(1 / (rate * time_base)))
-        self._shift: int | None = None
-        self._last = self._end = 0
-
-    @property
-    def end(self) -> float:
-        """End of the latest frame in seconds."""
-        return float(self._end * self._time_base)
-
-    def place(self, stamp: int | None, duration: int | None) -> float:
-        """Start in seconds of the frame shown next; ``stamp`` and ``duration`` in ticks of the time base."""
-        if stamp is None:
-            start = self._end
-        else:
-            if self._shift is None:
-                self._shift = -stamp
-            start = stamp + self._shift
-            if start < self._last:  # recorders that restart join files whose stamps run from zero again
-                self._shift += self._end - start
-                start = self._end
-            elif start - self._end > self._longest_pause:
-                start = self._end
-        self._last, self._end = start, start + (duration or self._frame_ticks)
-        return float(start * self._time_base)
+    guessed: bool = False
+    """Its time stamp is."""
+    lost: bool = False
+    """Frames before it are missing."""
 
 
 class Demuxer:
@@ -140,20 +113,22 @@ class Demuxer:
         VideoError: the file holds no video that can be read; the message says why.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: ReadOptions = WHOLE) -> None:
         self.path = path
-        self._container = open_container(path)
+        self.options = options
+        self._container = open_container(path, options.fps)
         try:
-            self._stream = video_stream(self._container, path)
+            self.number, self._stream = choose_stream(self._container, path, options.stream)
         except VideoError:
             self._container.close()
             raise
-        rate = self._stream.average_rate or self._stream.guessed_rate or DEFAULT_RATE
-        self.rate = rate if rate > 0 else DEFAULT_RATE
-        self._time_base = self._stream.time_base or 1 / self.rate
-        # No pause is longer than the whole video.
-        self.clock = Clock(self._time_base, self.rate, longest_pause=self.promised_length())
-        self._starts_with_key_frame = self._container.format.name in WHOLE_FORMATS
+        self.streams = len(video_streams(self._container, path))
+        self.header = Header(self._container, self._stream, options.fps)
+        self._time_base = self._stream.time_base or 1 / self.header.rate
+        rate, longest = self.header.rate, self.header.longest_gap
+        self._line = StampLine(self._time_base, rate, self._stream.codec_context.has_b_frames, longest)
+        self.clock = Clock(self._time_base, self._line, self.header.zero, longest)
+        self._format = self._container.format.name
         self._read_failed = False
         self._parameters: dict[str, PacketSideData] = {}
 
@@ -181,12 +156,11 @@ class Demuxer:
     @property
     def missing_end(self) -> tuple[float, float] | None:
         """After ``chunks``: from where to where, in seconds, the video could not be read though it should go on."""
-        end, promised = self.clock.end, self.promised_length()
+        end, header = self.clock.end, self.header
         if self._read_failed:
-            return end, max(promised, end + float(1 / self.rate))
-        if promised - end > max(MISSING_SECONDS, MISSING_SHARE * promised):
-            return end, promised
-        return None
+            return end, max(header.end_from(self.clock.zero), end + float(1 / header.rate))
+        promised = header.missing(end, self.clock.zero, self._line.latest_stray)
+        return None if promised is None else (end, promised)
 
     def first_picture(self) -> VideoFrame:
         """Decode until there is a frame.
@@ -270,15 +244,48 @@ class Demuxer:
             elif packet.is_keyframe and kind in self._parameters:
                 packet.set_sidedata(self._parameters[kind])
 
+    def _timed(self) -> Iterator[Packet[VideoStream]]:
+        """Packets with time stamps that can be believed; those around missing ones are marked as corrupt."""
+        packets: Iterator[tuple[Packet[VideoStream], int]] = ((packet, 0) for packet in self._packets())
+        if self._format in STAMPLESS_FORMATS:
+            packets = numbered(self._packets(), self._stream)
+        ahead = deque(itertools.islice(packets, AHEAD))
+        before: Packet[VideoStream] | None = None
+        moved = 0
+        for following in itertools.chain(packets, itertools.repeat(None, len(ahead))):
+            if following is not None:
+                ahead.append(following)
+            packet, shift = ahead.popleft()
+            stamps = [stamp for later, _ in ahead if (stamp := _stamp(later)) is not None]
+            believed = self._line.believe(_stamp(packet), stamps)
+            if packet.is_corrupt and self._line.starts_anew(stamps):  # only another count of transport packets
+                packet.is_corrupt = False
+            if before is None and self.clock.zero is None and believed.stamp is not None:
+                self.clock.zero = believed.stamp - shift
+            suspect = believed.gap and self._loses()
+            lost = shift > moved or packet.is_corrupt or (suspect and not packet.is_keyframe)
+            packet.pts, packet.opaque, moved = believed.stamp, _Mark(believed.guessed, lost), shift
+            if suspect or lost:
+                _spoil(before, packet)
+            if before is not None:
+                yield before
+            before = packet
+        if before is not None:
+            yield before
+
+    def _loses(self) -> bool:
+        """Whether frames are missing where there is a gap."""
+        return self._format not in INDEXED_FORMATS and not self.clock.varies()
+
     def _groups(self) -> Iterator[Group]:
         group: Group | None = None
-        for packet in self._packets():
+        for packet in self._timed():
             if packet.is_keyframe or (group is not None and self._is_cut(group, packet)):
                 if group is not None:
                     yield group
                 group = Group(packet)
             elif group is None:
-                if self._starts_with_key_frame:
+                if self._format in WHOLE_FORMATS:
                     group = Group(packet)
             elif not group.rest and _is_shown_before(packet, group.key):
                 group.leading.append(packet)
@@ -289,7 +296,7 @@ class Demuxer:
 
     def _is_cut(self, group: Group, packet: Packet[VideoStream]) -> bool:
         """Whether a group without end ends before a frame that is no key frame, but shown after all before it."""
-        if len(group.rest) < LONGEST_GROUP or self._container.format.name in STAMPLESS_FORMATS or packet.pts is None:
+        if len(group.rest) < LONGEST_GROUP or self._format in STAMPLESS_FORMATS or packet.pts is None:
             return False
         return all(before.pts is not None and before.pts < packet.pts for before in group.rest[-REORDERED:])
 
@@ -303,41 +310,44 @@ class Demuxer:
         order: list[Packet[VideoStream]] = []
         for group, after in itertools.zip_longest(run, [*run[1:], *([following] if following else [])]):
             order.append(group.key)
-            order += sorted([*group.rest, *(after.leading if after else [])], key=_stamp)
+            order += sorted([*group.rest, *(after.leading if after else [])], key=lambda packet: _stamp(packet) or 0)
         shown = len(order)
         if following is not None:
             order.append(following.key)
         places = {id(packet): place for place, packet in enumerate(order)}
+        frames, gaps = self._frames(order[:shown])
         return Chunk(
             packets=packets,
             ranks=[places[id(packet)] for packet in packets],
-            frames=[
-                (place, self.clock.place(packet.dts if packet.pts is None else packet.pts, packet.duration))
-                for place, packet in enumerate(order[:shown])
-                if not packet.is_discard
-            ],
+            frames=frames,
             overlaps=following is not None,
             ordered=self._is_ordered(packets),
-            plain=not any(packet.is_discard or carries_parameters(packet) for packet in packets),
+            plain=not any(packet.is_discard or packet.is_corrupt or carries_parameters(packet) for packet in packets),
+            gaps=gaps,
         )
+
+    def _frames(self, order: list[Packet[VideoStream]]) -> tuple[list[tuple[int, float]], dict[int, float]]:
+        """Place and start of the frames that are shown, and where gaps before them start."""
+        lost = [place for place, packet in enumerate(order) if _mark(packet).lost]
+        frames: list[tuple[int, float]] = []
+        gaps: dict[int, float] = {}
+        for place, packet in enumerate(order):
+            if packet.is_discard:
+                continue
+            near = any(-REORDERED <= place - other <= 1 for other in lost)
+            start = self.clock.place(_stamp(packet), packet.duration, near)
+            frames.append((place, start))
+            if self.clock.gap_before is not None:
+                gaps[place] = self.clock.gap_before
+        return frames, gaps
 
     def _is_ordered(self, packets: list[Packet[VideoStream]]) -> bool:
         stamps = [packet.pts for packet in packets if packet.pts is not None]
-        if len(set(stamps)) < len(packets):
+        reordered = self._stream.codec_context.has_b_frames
+        if len(set(stamps)) < len(packets) or (reordered and any(_mark(packet).guessed for packet in packets)):
             return False
         # AVI has no presentation times, and what ffmpeg then makes up can rise with the decoding order.
-        return not self._stream.codec_context.has_b_frames or stamps != sorted(stamps)
-
-    def promised_length(self) -> float:
-        """Seconds that the picture lasts by the header; 0 where that does not say."""
-        if self._stream.duration:
-            return float(self._stream.duration * self._time_base)
-        if tag := MATROSKA_LENGTH.fullmatch(self._stream.metadata.get("DURATION", "")):
-            hours, minutes, seconds = (float(part) for part in tag.groups())
-            return hours * 3600 + minutes * 60 + seconds
-        if len(self._container.streams) == 1 and self._container.duration:
-            return self._container.duration / av.time_base
-        return 0.0
+        return not reordered or stamps != sorted(stamps)
 
 
 def carries_parameters(packet: Packet[VideoStream]) -> bool:
@@ -356,9 +366,26 @@ def copied(packet: Packet[VideoStream]) -> Packet[VideoStream]:
     return copy
 
 
-def _stamp(packet: Packet[VideoStream]) -> int:
-    stamp = packet.dts if packet.pts is None else packet.pts
-    return 0 if stamp is None else stamp
+def _stamp(packet: Packet[VideoStream]) -> int | None:
+    return packet.dts if packet.pts is None else packet.pts
+
+
+def _mark(packet: Packet[VideoStream]) -> _Mark:
+    mark = packet.opaque
+    return mark if isinstance(mark, _Mark) else _Mark()
+
+
+def _spoil(before: Packet[VideoStream] | None, packet: Packet[VideoStream]) -> None:
+    """Mark as corrupt what builds on missing frames: what follows up to a key frame.
+
+    decoded    P  P  P  ...  P  P  I  P        decoded    P  P  P  ...  I  B  B  P
+    corrupt                  x                 corrupt          x
+    unsound                  x  x              unsound          x          x  x        (open group)
+    """
+    if not packet.is_keyframe:
+        packet.is_corrupt = True
+    elif before is not None:
+        before.is_corrupt = True
 
 
 def _is_shown_before(packet: Packet[VideoStream], key: Packet[VideoStream]) -> bool:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsanet_cli.errors import VideoError
+from dsanet_cli.video.options import WHOLE, ReadOptions
 from dsanet_cli.video.probe import VideoInfo
 from dsanet_cli.video.reader import Snippet
 
@@ -52,6 +53,8 @@ class Decoding:
     """Decode so many from the start of the video, and count the others; None decodes all."""
     whole_only: bool = False
     """Leave out frames at the end that fill no snippet, unless they are all there is (protocol: features)."""
+    options: ReadOptions = WHOLE
+    """What to read of it."""
 
 
 @dataclass(frozen=True)

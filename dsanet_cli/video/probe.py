@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,23 +13,40 @@ from numpy.typing import NDArray
 
 from dsanet_cli.video.container import COPY_AGAIN, video_error
 from dsanet_cli.video.demux import Demuxer
+from dsanet_cli.video.options import WHOLE, ReadOptions
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB in 0..255."""
 
-LARGEST_DENOMINATOR = 1001
-"""Of frame rates: those of television are multiples of 1 / 1001."""
+LATE_START = 0.5
+"""Seconds from the start of the sound to the first frame that are no hole; encoders of sound start a little early."""
+NO_PICTURE = "no picture yet"
+LOST = "frames are missing"
+CUT_OFF = "the file ends early"
+UNDECODABLE = "cannot be decoded"
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Time of which there is no picture, in seconds, and why."""
+
+    start: float
+    end: float
+    reason: str
 
 
 @dataclass(frozen=True)
 class VideoInfo:
     """What a video file holds: counted frame by frame, not taken from its header.
 
-    ``frames`` counts those that cannot be decoded too. ``fps`` is the average rate; ``duration`` is in seconds from
-    the first frame to the end of the last, or to where the header says that the video ends if the file breaks off
-    before; ``width`` and ``height`` are as displayed, after the rotation that the file asks for; ``codec`` is
-    ffmpeg's name for it (``h264``, ``hevc``); ``bytes`` is the size of the file when it was opened; ``holes`` are the
-    spans (start, end) in seconds of which there is no picture, in order and apart from each other.
+    ``frames`` counts those that cannot be decoded too. ``fps`` is the average rate, and ``fps_assumed`` says that the
+    file has none; ``duration`` is in seconds from the start of the file (of sound or picture) to the end of the last
+    frame, or to where the header says that the video ends if the file breaks off before; ``width`` and ``height`` are
+    as displayed, after the rotation that the file asks for; ``codec`` is ffmpeg's name for it (``h264``, ``hevc``);
+    ``bytes`` is the size of the file when it was opened; ``gaps`` are the holes in order and apart from each other,
+    ``unsure`` the spans (start, end) in seconds without a frame of which nobody can say whether there should be some.
+    ``stream`` is the number of the video stream, from 0, out of ``streams``; ``part`` the span that was looked at,
+    where that is not the whole video.
     """
 
     path: Path
@@ -39,13 +57,41 @@ class VideoInfo:
     height: int
     codec: str
     bytes: int
-    holes: tuple[tuple[float, float], ...] = ()
+    gaps: tuple[Hole, ...] = ()
+    unsure: tuple[tuple[float, float], ...] = ()
+    stream: int = 0
+    streams: int = 1
+    fps_assumed: bool = False
+    part: tuple[float, float] | None = None
 
-    def with_hole(self, start: float, end: float) -> VideoInfo:
-        """The same with one more hole, which starts no earlier than those before."""
-        if self.holes and start <= self.holes[-1][1]:
-            return replace(self, holes=(*self.holes[:-1], (self.holes[-1][0], end)))
-        return replace(self, holes=(*self.holes, (start, end)))
+    @property
+    def holes(self) -> tuple[tuple[float, float], ...]:
+        """The spans (start, end) in seconds of which there is no picture."""
+        return tuple((hole.start, hole.end) for hole in self.gaps)
+
+    def with_hole(self, start: float, end: float, reason: str) -> VideoInfo:
+        """The same with one more hole."""
+        return replace(self, gaps=tuple(_joined(sorted([*self.gaps, Hole(start, end, reason)], key=_start))))
+
+
+def _start(hole: Hole) -> float:
+    return hole.start
+
+
+def _joined(holes: Sequence[Hole]) -> Iterator[Hole]:
+    """Holes in order of time, touching ones as one."""
+    current: Hole | None = None
+    for hole in holes:
+        if current is None:
+            current = hole
+        elif hole.start <= current.end:
+            reasons = [current.reason] if hole.reason in current.reason else [current.reason, hole.reason]
+            current = Hole(current.start, max(current.end, hole.end), ", ".join(reasons))
+        else:
+            yield current
+            current = hole
+    if current is not None:
+        yield current
 
 
 @dataclass(frozen=True)
@@ -75,15 +121,14 @@ class Orientation:
         return picture
 
 
-def read_first_frame(path: Path) -> tuple[VideoInfo, Orientation]:
+def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInfo, Orientation]:
     """Decode a file's first frame: what it shows of the video, with no frame counted yet and the header's duration.
 
     Raises:
         VideoError: it holds no frames that can be decoded; the message says why.
     """
-    with Demuxer(path) as demuxer:
+    with Demuxer(path, options) as demuxer:
         picture = demuxer.first_picture()
-        rate, codec, duration = demuxer.rate, demuxer.codec, demuxer.promised_length()
         size = path.stat().st_size
     orientation = Orientation()
     matrix = picture.side_data.get("DISPLAYMATRIX")
@@ -92,17 +137,30 @@ def read_first_frame(path: Path) -> tuple[VideoInfo, Orientation]:
     height, width = picture.height, picture.width
     if orientation.transpose:
         height, width = width, height
-    return VideoInfo(path, 0, rate, duration, width, height, codec, size), orientation
+    info = VideoInfo(
+        path=path,
+        frames=0,
+        fps=demuxer.header.rate,
+        duration=demuxer.header.end,
+        width=width,
+        height=height,
+        codec=demuxer.codec,
+        bytes=size,
+        stream=demuxer.number,
+        streams=demuxer.streams,
+        fps_assumed=not demuxer.header.names_rate and options.fps is None,
+    )
+    return info, orientation
 
 
-def probe(path: Path) -> VideoInfo:
+def probe(path: Path, options: ReadOptions = WHOLE) -> VideoInfo:
     """Read through a file once and count its frames, decoding the first only.
 
     Raises:
         VideoError: it holds no frames that can be decoded; the message says why.
     """
-    info, _ = read_first_frame(path)
-    with Demuxer(path) as demuxer:
+    info, _ = read_first_frame(path, options)
+    with Demuxer(path, options) as demuxer:
         frames = sum(len(chunk.frames) for chunk in demuxer.chunks())
         return counted(info, demuxer, frames)
 
@@ -115,17 +173,14 @@ def counted(info: VideoInfo, demuxer: Demuxer, frames: int) -> VideoInfo:
     """
     if not frames:
         raise video_error(info.path, f"holds no key frame, so nothing can be decoded; {COPY_AGAIN}")
-    end, missing = demuxer.clock.end, demuxer.missing_end
-    return replace(
-        info if missing is None else info.with_hole(*missing),
-        frames=frames,
-        fps=_plausible_rate(demuxer.rate, frames, end),
-        duration=end if missing is None else missing[1],
-    )
-
-
-def _plausible_rate(claimed: Fraction, frames: int, duration: float) -> Fraction:
-    measured = Fraction(frames / duration)
-    if measured / 2 <= claimed <= measured * 2:
-        return claimed
-    return measured.limit_denominator(LARGEST_DENOMINATOR) or measured  # some recorders claim the rate of their clock
+    clock, end = demuxer.clock, demuxer.clock.end
+    if clock.start > LATE_START:
+        info = info.with_hole(0.0, clock.start, NO_PICTURE)
+    missing, doubtful = clock.gaps()
+    for gap in missing:
+        info = info.with_hole(gap.start, gap.end, LOST)
+    if (cut := demuxer.missing_end) is not None:
+        end = cut[1]
+        info = info.with_hole(*cut, CUT_OFF)
+    unsure = tuple((gap.start, gap.end) for gap in doubtful)
+    return replace(info, frames=frames, fps=demuxer.header.true_rate(clock.rate()), duration=end, unsure=unsure)

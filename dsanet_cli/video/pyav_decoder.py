@@ -21,8 +21,9 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from dsanet_cli.video.demux import REORDERED, Chunk, Demuxer, copied
+from dsanet_cli.video.demux import Chunk, Demuxer, copied
 from dsanet_cli.video.probe import Picture
+from dsanet_cli.video.stamps import REORDERED
 
 
 class Scaler:
@@ -174,6 +175,9 @@ class PyavDecoder:
             self._unsound.add(serial)
         copy = copied(packet)
         copy.pts = serial
+        if packet.is_corrupt:  # or builds on what is missing, which decoders hide
+            self._lost = True
+            self._unsound.add(serial)
         if not self._decode(copy):
             self._lost = True
 

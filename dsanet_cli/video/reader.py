@@ -16,9 +16,10 @@ from dsanet_cli.video.chunk_decoder import ChunkDecoder
 from dsanet_cli.video.container import COPY_AGAIN, video_error
 from dsanet_cli.video.decord_decoder import MOST_THREADS, no_room
 from dsanet_cli.video.demux import Demuxer
-from dsanet_cli.video.probe import Picture, VideoInfo, counted, read_first_frame
+from dsanet_cli.video.options import WHOLE, ReadOptions
+from dsanet_cli.video.probe import UNDECODABLE, Picture, VideoInfo, counted, read_first_frame
 from dsanet_cli.video.pyav_decoder import PyavDecoder, Scaler
-from dsanet_cli.video.snippet_grid import Span, Stretch, stretches
+from dsanet_cli.video.snippet_grid import Grid, Span, Stretch
 
 __all__ = ["Snippet", "VideoInfo", "VideoReader", "open_video", "sample_offsets"]
 
@@ -53,6 +54,8 @@ def open_video(
     snippet_frames: int = FRAMES_PER_SNIPPET,
     threads: int = MOST_THREADS,
     alive: Callable[[], None] = lambda: None,
+    options: ReadOptions = WHOLE,
+    whole: bool = False,
 ) -> VideoReader:
     """Open a video and decode its first picture.
 
@@ -63,11 +66,13 @@ def open_video(
         snippet_frames: Frames in a snippet; the last one of a video holds the rest.
         threads: Decoding threads.
         alive: Is called all the time while frames are decoded, to show that the work goes on.
+        options: What to read of it.
+        whole: Let no hole end a snippet, so that all but the last have the same number of frames.
 
     Raises:
         VideoError: missing, unreadable, empty, not a video, without picture, or cut off before its index.
     """
-    return VideoReader(path, size, sampled_frames, snippet_frames, threads, alive)
+    return VideoReader(path, size, sampled_frames, snippet_frames, threads, alive, options, whole)
 
 
 class VideoReader:
@@ -84,8 +89,12 @@ class VideoReader:
         snippet_frames: int,
         threads: int,
         alive: Callable[[], None],
+        options: ReadOptions,
+        whole: bool,
     ) -> None:
-        self._initial_info, self._orientation = read_first_frame(path)
+        self._options = options
+        self._whole = whole
+        self._initial_info, self._orientation = read_first_frame(path, options)
         self.info = self._initial_info
         self._size = height, width = size
         self._stored_size = (width, height) if self._orientation.transpose else (height, width)
@@ -109,7 +118,7 @@ class VideoReader:
         asked = None if wanted is None else frozenset(wanted)
         pictures: dict[int, Picture] = {}
         found = False
-        with Demuxer(self.info.path) as demuxer, self._scratch_folder() as folder:
+        with Demuxer(self.info.path, self._options) as demuxer, self._scratch_folder() as folder:
             decoder = ChunkDecoder(
                 demuxer, self._stored_size, self._snippet_frames, Path(folder), self._threads, self._alive
             )
@@ -123,7 +132,7 @@ class VideoReader:
                         found = True
                         yield self._snippet(span, frames)
                     elif span in spans:
-                        self.info = self.info.with_hole(span.start, span.end)
+                        self.info = self.info.with_hole(span.start, span.end, UNDECODABLE)
                 kept = stretch.end - stretch.end % self._snippet_frames
                 pictures = {number: picture for number, picture in pictures.items() if number >= kept}
         if not found and asked is None:
@@ -137,7 +146,7 @@ class VideoReader:
         """
         scaler = Scaler(self._stored_size)
         keys: dict[int, Packet[VideoStream]] = {}
-        with Demuxer(self.info.path) as demuxer:
+        with Demuxer(self.info.path, self._options) as demuxer:
             decoder = PyavDecoder(demuxer, self._alive)
             for stretch in self._pass(demuxer):
                 for number, packet in stretch.key_packets():
@@ -151,14 +160,14 @@ class VideoReader:
         """All stretches; ``info`` starts anew, and is complete after them."""
         self.info = self._initial_info
         frames = 0
-        for stretch in stretches(demuxer, self._snippet_frames):
+        for stretch in Grid(demuxer, self._snippet_frames, self._whole).stretches():
             self._alive()
             yield stretch
-            frames = stretch.end
+            frames += len(stretch.numbers)
         self.info = counted(self.info, demuxer, frames)
 
     def _advance(self, span: Span) -> None:
-        self.info = replace(self.info, frames=span.first + span.length, duration=span.end)
+        self.info = replace(self.info, frames=self.info.frames + span.length, duration=span.end)
 
     def _targets(self, span: Span) -> list[int]:
         return [span.first + offset for offset in sample_offsets(span.length, self._sampled_frames)]

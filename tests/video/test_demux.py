@@ -1,45 +1,9 @@
 from __future__ import annotations
 
-from fractions import Fraction
-
 import pytest
 from media import read_number, write_video
 
-from dsanet_cli.video.demux import Clock, Demuxer
-
-
-def test_clock_takes_stamps_as_they_are():
-    clock = Clock(Fraction(1, 1000), Fraction(25))
-    assert [clock.place(stamp, 40) for stamp in (500, 540, 900)] == [0.0, 0.04, 0.4]
-    assert clock.end == 0.44
-
-
-def test_clock_lasts_one_frame_where_the_duration_is_missing():
-    clock = Clock(Fraction(1, 1000), Fraction(50))
-    clock.place(0, None)
-    assert clock.end == 0.02
-    clock.place(100, 0)
-    assert clock.end == 0.12
-
-
-def test_clock_counts_frames_where_stamps_are_missing():
-    clock = Clock(Fraction(1, 1000), Fraction(25))
-    assert [clock.place(None, None) for _ in range(3)] == [0.0, 0.04, 0.08]
-
-
-def test_clock_goes_on_where_stamps_start_again():
-    clock = Clock(Fraction(1, 1000), Fraction(25))
-    assert [clock.place(stamp, 40) for stamp in (0, 40, 80, 0, 40, 80)] == [0.0, 0.04, 0.08, 0.12, 0.16, 0.2]
-
-
-def test_clock_does_not_believe_a_pause_longer_than_the_video():
-    clock = Clock(Fraction(1, 1000), Fraction(25), longest_pause=2.0)
-    assert [clock.place(stamp, 40) for stamp in (0, 40, 9_000_000, 120, 2000)] == [0.0, 0.04, 0.08, 0.12, 2.0]
-
-
-def test_clock_accepts_equal_stamps():
-    clock = Clock(Fraction(1, 1000), Fraction(25))
-    assert [clock.place(stamp, 40) for stamp in (0, 40, 40, 80)] == [0.0, 0.04, 0.04, 0.08]
+from dsanet_cli.video.demux import Demuxer
 
 
 @pytest.mark.parametrize("open_gop", [0, 1])

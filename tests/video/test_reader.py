@@ -312,7 +312,7 @@ def test_the_number_of_threads_changes_nothing(tmp_path, threads):
 def test_each_pass_reads_the_file_once(tmp_path, monkeypatch):
     reader = open_video(write_video(tmp_path / "clip.mp4", SEVERAL_CHUNKS), SIZE, 1)
     opened = []
-    monkeypatch.setattr(reader_module, "Demuxer", lambda path: opened.append(path) or Demuxer(path))
+    monkeypatch.setattr(reader_module, "Demuxer", lambda path, *options: opened.append(path) or Demuxer(path, *options))
     chunks = Demuxer.chunks
     monkeypatch.setattr(Demuxer, "chunks", lambda self: opened.append("chunks") or chunks(self))
     list(reader.snippets())

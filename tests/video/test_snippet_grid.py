@@ -6,7 +6,7 @@ import pytest
 from media import remux, write_video
 
 from dsanet_cli.video.demux import Demuxer
-from dsanet_cli.video.snippet_grid import Span, stretches
+from dsanet_cli.video.snippet_grid import Grid, Span
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def read(tmp_path, monkeypatch):
     def read_stretches(path, snippet_frames, least=20):
         monkeypatch.setattr(Demuxer.chunks, "__defaults__", (least,))
         with Demuxer(path) as demuxer:
-            return list(stretches(demuxer, snippet_frames))
+            return list(Grid(demuxer, snippet_frames).stretches())
 
     return read_stretches
 
@@ -32,11 +32,12 @@ def test_every_chunk_knows_all_of_its_snippets(read, tmp_path, snippet_frames):
         for index, (start, end) in enumerate(itertools.pairwise(starts))
     ]
     assert [span for stretch in found for span in stretch.complete] == spans
+    assert [number for stretch in found for number in stretch.numbers.values()] == list(range(103))
     for stretch in found:
+        first = min(stretch.numbers.values())
         assert list(stretch.spans) == [
-            span for span in spans if span.first < stretch.end and span.first + span.length > stretch.first
+            span for span in spans if span.first < stretch.end and span.first + span.length > first
         ]
-        assert list(stretch.numbers.values()) == list(range(stretch.first, stretch.end))
 
 
 def test_a_chunk_knows_its_neighbours(read, tmp_path):
@@ -59,7 +60,7 @@ def test_one_chunk_is_read_ahead(tmp_path):
                 yield chunk
 
         demuxer.chunks = counting
-        assert [count for _ in stretches(demuxer, 16)] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 10]
+        assert [count for _ in Grid(demuxer, 16).stretches()] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 10]
 
 
 def test_key_frames_have_the_number_of_the_frame_shown(read, tmp_path):

@@ -1,0 +1,58 @@
+"""The true times of frames in an AVI file.
+
+AVI holds no time stamps: ffmpeg counts frames as it comes across them, so after a damaged spot all are early. The
+index at the file's end says which number each has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+CHUNK_HEADER = 8
+"""Bytes between the place that the index names and the frame."""
+COMPARED = 8
+"""Frames whose sizes say where in the index they are."""
+
+
+def numbered(packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Iterator[tuple[Packet[VideoStream], int]]:
+    """Set the stamps of an AVI file's packets by its index, as far as it has one.
+
+    Args:
+        packets: Of the stream, in the order of the file.
+        stream: Was not read from before.
+
+    Yields:
+        Each packet, and how many stamps it was moved by; more than the one before where frames are missing.
+    """
+    entries = [(entry.pos + CHUNK_HEADER, entry.size, entry.timestamp) for entry in stream.index_entries if entry.size]
+    numbers = {position: number for position, _, number in entries}
+    head = list(islice(packets, COMPARED))
+    offset = _offset(head, entries)
+    shift = 0
+    for packet in chain(head, packets):
+        number = None if packet.pos is None else numbers.get(packet.pos + offset)
+        if number is not None and packet.dts is not None:
+            shift = number - packet.dts
+        if packet.dts is not None:
+            packet.dts += shift
+        if packet.pts is not None:
+            packet.pts += shift
+        yield packet, shift
+
+
+def _offset(head: Sequence[Packet[VideoStream]], entries: Sequence[tuple[int, int, int]]) -> int:
+    """What lies between the places that the index names and the true ones.
+
+    They count from the first frame, which is found too late where the start of the file is damaged.
+    """
+    sizes = [packet.size for packet in head]
+    known = [size for _, size, _ in entries]
+    for first in range(len(known) - len(sizes) + 1):
+        if sizes and known[first] == sizes[0] and known[first : first + len(sizes)] == sizes:
+            position = head[0].pos
+            return 0 if position is None else entries[first][0] - position
+    return 0

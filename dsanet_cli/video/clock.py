@@ -1,0 +1,122 @@
+"""When each frame is shown, and where there is none to show."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+
+from dsanet_cli.video.stamps import StampLine
+
+VARIED = 2.5
+"""Distances of frames vary if nine tenths are not within this factor of the shortest tenth."""
+FEW_DISTANCES = 8
+"""Distances that are too few to tell."""
+PAUSES = 3
+"""Gaps, with nothing else amiss, from which on they are those of a recorder that pauses."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Time without pictures, in seconds; ``lost`` where frames are known to be missing there."""
+
+    start: float
+    end: float
+    lost: bool
+
+
+class Clock:
+    """Seconds since the start of a file, for frames in the order in which they are shown.
+
+    Args:
+        time_base: Seconds of a tick.
+        line: Has judged the stamps.
+        zero: Stamp of the file's start; None is the first frame's.
+        latest: Seconds after it at which the first frame is still believed to come.
+    """
+
+    def __init__(self, time_base: Fraction, line: StampLine, zero: int | None = None, latest: float = 0.0) -> None:
+        self._time_base = time_base
+        self._line = line
+        self.zero = zero
+        """Stamp of the file's start, as far as known."""
+        self._latest = latest / time_base
+        self._last: int | None = None
+        self._end = 0
+        self._distances: Counter[int] = Counter()
+        """By their length in milliseconds; gaps are left out, as they are of the sum ``_ticks``."""
+        self._ticks = 0
+        self._gaps: list[Gap] = []
+        self.start = 0.0
+        """Of the first frame, in seconds."""
+        self.gap_before: float | None = None
+        """Where the time without pictures starts that ends with the latest frame, in seconds."""
+
+    @property
+    def end(self) -> float:
+        """End of the latest frame in seconds."""
+        return self._seconds(self._end)
+
+    def place(self, stamp: int | None, duration: int | None, lost: bool = False) -> float:
+        """Start in seconds of the frame shown next.
+
+        Args:
+            stamp: In ticks, as believed; None where nothing is known.
+            duration: In ticks; None or 0 where nothing is known.
+            lost: Frames before it are known to be missing.
+        """
+        if self.zero is None or (self._last is None and not self._is_credible(stamp)):
+            self.zero = stamp
+        start = self._end if stamp is None or self.zero is None else stamp - self.zero
+        if self._last is None:
+            self.start = self._seconds(start)
+        else:
+            start = max(start, self._last)
+            self._note(self._last, start, lost)
+        self._last, self._end = start, max(self._end, start + (duration or self._line.step))
+        return self._seconds(start)
+
+    def gaps(self) -> tuple[tuple[Gap, ...], tuple[Gap, ...]]:
+        """Those in which frames are missing, and those of which that is not sure, each in order of time.
+
+        Not sure are gaps where the distances of frames vary anyway, and where a recorder seems to have paused.
+        """
+        doubtful = [gap for gap in self._gaps if not gap.lost]
+        if not self.varies() and len(doubtful) < PAUSES:
+            doubtful = []
+        return tuple(gap for gap in self._gaps if gap not in doubtful), tuple(doubtful)
+
+    def varies(self) -> bool:
+        """Whether the distances of frames so far are all sorts of lengths, or too few to tell."""
+        total = self._distances.total()
+        if total < FEW_DISTANCES:
+            return True
+        lengths = sorted(self._distances)
+        counts = list(itertools.accumulate(self._distances[length] for length in lengths))
+        short, long = (
+            next(length for length, count in zip(lengths, counts, strict=True) if count > share * total)
+            for share in (0.1, 0.9)
+        )
+        return long > VARIED * max(1, short)
+
+    def rate(self) -> Fraction | None:
+        """Frames per second on average, gaps left out; None where there are fewer than two."""
+        return self._distances.total() / (self._ticks * self._time_base) if self._ticks else None
+
+    def _is_credible(self, stamp: int | None) -> bool:
+        return stamp is not None and self.zero is not None and 0 <= stamp - self.zero <= self._latest
+
+    def _note(self, last: int, start: int, lost: bool) -> None:
+        distance = start - last
+        self.gap_before = None
+        if distance <= self._line.gap:
+            self._distances[round(1000 * distance * self._time_base)] += 1
+            self._ticks += distance
+        else:
+            gap = Gap(self._seconds(last + self._line.step), self._seconds(start), lost)
+            self._gaps.append(gap)
+            self.gap_before = gap.start if lost or not self.varies() else None
+
+    def _seconds(self, ticks: int) -> float:
+        return float(ticks * self._time_base)

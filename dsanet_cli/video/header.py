@@ -1,0 +1,132 @@
+"""What a file says of itself before it is read: rate, start and end."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+DEFAULT_RATE = Fraction(25)
+"""Frames per second where neither the file nor a person says."""
+LARGEST_DENOMINATOR = 1001
+"""Of frame rates: those of television are multiples of 1 / 1001."""
+SAME_RATE = 0.02
+"""Share by which the rate that a file names may differ from the one that its time stamps have."""
+RATELESS_FORMATS = ("h264", "hevc", "vvc", "mjpeg", "m4v", "obu")
+"""Formats that are nothing but compressed frames, so that the rate can be among them at most."""
+ABSOLUTE_FORMATS = ("matroska,webm", "asf", "flv")
+"""Formats in whose header stands the last time stamp, or the length: it depends on who wrote the file."""
+COUNTED_FORMATS = ("avi",)
+"""Formats in whose header stands the number of frames."""
+ESTIMATED_FORMATS = ("mpegts", "mpeg", "ogg")
+"""Formats without a length; what ffmpeg says of it was read off the file's end."""
+LONGEST_GAP = 3600.0
+"""Seconds from a frame to the next that are believed where no length says more: beyond that, recordings were joined,
+or the 33 bits of a time stamp have run over."""
+MISSING_SECONDS, MISSING_SHARE = 1.0, 0.01
+"""A video is cut off if it ends earlier than its header says by more than the larger of these."""
+MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+class Header:
+    """What the header of an open file says of one of its video streams.
+
+    Args:
+        container: The file.
+        stream: The stream.
+        fps: Frames per second that a person says a file without a rate has.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream, fps: Fraction | None) -> None:
+        self._container = container
+        self._stream = stream
+        self._format = container.format.name
+        coded = _positive(stream.codec_context.framerate)
+        self.names_rate = self._format not in RATELESS_FORMATS or coded is not None
+        """Whether the file says how many frames it has per second, by time stamps or otherwise."""
+        candidates = (stream.average_rate, stream.guessed_rate, coded)
+        self.rates = tuple(rate for rate in map(_positive, candidates) if rate is not None)
+        """Frames per second by different accounts, the best first; none is certain."""
+        if self._format in RATELESS_FORMATS:
+            self.rates = (coded or fps or DEFAULT_RATE,)
+        self.rate = self.rates[0] if self.rates else DEFAULT_RATE
+        self.zero = self._find_zero()
+        """The stamp of the stream at the start of the file: players count from the earliest of sound and picture."""
+        self.end = self.end_from(self.zero)
+        """Seconds from the start of the file at which the picture ends; 0 where it does not say."""
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds from a frame to the next that are still believed: no pause is longer than the whole video."""
+        return (0.0 if self._format in ESTIMATED_FORMATS else self.end) or LONGEST_GAP
+
+    def end_from(self, zero: int | None) -> float:
+        """As ``end``, given the stamp at the start of the file, which only shows when it is read at times."""
+        base = self._stream.time_base
+        if base is not None and self._format in COUNTED_FORMATS and self._stream.frames:
+            return float(self._stream.frames * base)
+        length = self._length()
+        if base is None or zero is None or not length:
+            return length
+        if self._format in ABSOLUTE_FORMATS:
+            return length - float(zero * base) if length > zero * base else length
+        start = self._stream.start_time
+        return length if start is None else length + max(0.0, float((start - zero) * base))
+
+    def missing(self, end: float, zero: int | None, latest_stray: float) -> float | None:
+        """Seconds from the start of the file at which a video ends of which less could be read; None if it is whole.
+
+        Args:
+            end: Seconds from the start of the file up to which it could be read.
+            zero: The stamp at the start of the file.
+            latest_stray: The latest time stamp that was not believed. Those who write headers believe all.
+        """
+        if self._format in ESTIMATED_FORMATS:
+            return None
+        promised = self.end_from(zero)
+        known = end
+        if self._format not in COUNTED_FORMATS and self._stream.time_base is not None:
+            known = max(end, (latest_stray - (zero or 0)) * float(self._stream.time_base))
+        return promised if promised - known > max(MISSING_SECONDS, MISSING_SHARE * promised) else None
+
+    def true_rate(self, measured: Fraction | None) -> Fraction:
+        """The rate that the file names if its time stamps bear it out, else the ``measured`` one."""
+        if measured is None:
+            return self.rate
+        best = min(self.rates, key=lambda rate: abs(rate - measured), default=measured)
+        if abs(best - measured) <= SAME_RATE * measured:
+            return best
+        return measured.limit_denominator(LARGEST_DENOMINATOR) or measured  # some name the rate of their clock
+
+    def _find_zero(self) -> int | None:
+        base = self._stream.time_base
+        if self._format in COUNTED_FORMATS or base is None or self._stream.start_time is None:
+            return None
+        starts = [
+            stream.start_time * stream.time_base
+            for stream in self._container.streams
+            if stream.type in ("audio", "video")
+            and stream.start_time is not None
+            and stream.time_base
+            and not stream.disposition & Disposition.attached_pic
+        ]
+        return math.floor(min(starts) / base)
+
+    def _length(self) -> float:
+        if tag := MATROSKA_LENGTH.fullmatch(self._stream.metadata.get("DURATION", "")):
+            hours, minutes, seconds = (float(part) for part in tag.groups())
+            return hours * 3600 + minutes * 60 + seconds
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        if len(self._container.streams) == 1 and self._container.duration:
+            return self._container.duration / av.time_base
+        return 0.0
+
+
+def _positive(rate: Fraction | None) -> Fraction | None:
+    return rate if rate is not None and rate > 0 else None
