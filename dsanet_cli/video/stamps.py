@@ -66,6 +66,8 @@ class StampLine:
         self._front: int | None = None
         """The latest stamp so far."""
         self._recent: deque[int] = deque(maxlen=2 * REORDERED)
+        self._sound: deque[int] = deque(maxlen=2 * REORDERED)
+        """Recent stamps that were not guessed."""
         self._raw: deque[int] = deque(maxlen=REORDERED)
         self._since_measured = MEASURED
         self.step = max(1, round(1 / (rate * time_base)))
@@ -122,20 +124,23 @@ class StampLine:
         """Judge the first stamp."""
         if stamp is None:
             return Believed(None, guessed=True)
-        self._recent.append(stamp)
+        self._sound.append(stamp)
         self._measure(ahead)
-        if ahead:
+        agreeing = sum(
+            stamp - self._back <= value <= stamp + number * self.gap for number, value in enumerate(ahead, 1)
+        )
+        if agreeing < len(ahead) / 2:
+            self.latest_stray = max(self.latest_stray, stamp)
+            self._sound.clear()
             middle = statistics.median_low(ahead)
-            expected = middle - (ahead.index(middle) + 1) * self.step
-            if abs(stamp - expected) > len(ahead) * self.gap:
-                self.latest_stray = max(self.latest_stray, stamp)
-                self._recent.clear()
-                return self._accept(expected, guessed=True)
+            return self._accept(middle - (ahead.index(middle) + 1) * self.step, guessed=True)
         return self._accept(stamp)
 
     def _accept(self, at: int, *, guessed: bool = False, gap: bool = False) -> Believed:
         self._front = at if self._front is None else max(self._front, at)
         self._recent.append(at)
+        if not guessed:
+            self._sound.append(at)
         return Believed(at, guessed, gap)
 
     def _measure(self, ahead: Sequence[int]) -> None:
@@ -148,7 +153,7 @@ class StampLine:
             self.step = max(1, round(statistics.median(distances)))
 
     def _distances(self, ahead: Sequence[int]) -> list[int]:
-        stamps = sorted({*self._recent, *(value + self._shift for value in ahead)})
+        stamps = sorted({*self._sound, *(value + self._shift for value in ahead)})
         return [later - earlier for earlier, later in pairwise(stamps)]
 
     def _is_jump(self, at: int, later: Sequence[int]) -> bool:
@@ -162,9 +167,10 @@ class StampLine:
                 old, new = (old, new + 1) if at > self._front or value < self._front - self._back else (old + 1, new)
             elif self._front - self._back <= value <= self._front + reach:
                 old += 1
+        doubtful = self._is_steady(later) and not 0 < at - self._front <= self.gap
         if old == new == 0:  # the end, or stamps all over the place
-            return not later and at > self._front and not self._is_steady(later)
-        return new > (AGREEING * max(len(later), FEW) if self._is_steady(later) else old)
+            return not later and at > self._front and not doubtful
+        return new > (AGREEING * max(len(later), FEW) if doubtful else old)
 
     def _is_steady(self, later: Sequence[int]) -> bool:
         """Whether frames are evenly spread, those after this one included."""
