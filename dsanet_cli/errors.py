@@ -1,4 +1,4 @@
-"""Everything that can go wrong with what a user hands in.
+"""Everything that can go wrong with a user's input.
 
 ::
 
@@ -17,7 +17,7 @@ class only; anything else that escapes is a bug.
 
 
 class DsanetError(Exception):
-    """Base of all errors that are the input's fault, not the program's."""
+    """Base of all errors caused by the input, not by the program."""
 
 
 class UsageError(DsanetError):
@@ -41,7 +41,7 @@ class ModelError(DsanetError):
 
 
 class TrainingError(DsanetError):
-    """A training whose loss or weights are no finite numbers any more."""
+    """A training whose loss or weights are no longer finite."""
 
 
 class OutputError(DsanetError):

@@ -1,7 +1,7 @@
 """Frozen dataclasses to JSON and back; their annotations are the one schema: types, bounds, what must be there.
 
 Numbers and texts from a file are bounded where the dataclass declares them (``Annotated[int, Meta(ge=1, le=64)]``),
-so whoever holds such an object need not ask again. The aliases here are the bounds that several files share.
+so code that holds such an object need not check again. The aliases here are the bounds that several files share.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class SchemaError(ValueError):
-    """What a file says does not fit its schema; one line that names the entry and what was expected there."""
+    """A file does not fit its schema; one line that names the entry and what was expected."""
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def to_json(config: Any) -> dict[str, Any]:
 
 
 def decode(cls: type[T], text: bytes) -> T:
-    """Build the frozen dataclass ``cls`` from JSON; entries that it does not have are ignored.
+    """Build the frozen dataclass ``cls`` from JSON; unknown entries are ignored.
 
     Raises:
         SchemaError: not JSON, or an entry is missing, of another type or out of bounds.
@@ -61,7 +61,7 @@ def decode(cls: type[T], text: bytes) -> T:
 
 
 def decode_exactly(cls: type[T], text: bytes) -> T:
-    """As ``decode``, and entries that ``cls`` does not have are an error: ignoring one could change what is meant.
+    """As ``decode``, but unknown entries are an error, since ignoring one could change the meaning.
 
     Raises:
         SchemaError: see ``decode``, or an entry is unknown.
@@ -86,7 +86,7 @@ def _parse(text: bytes, cls: Any) -> Any:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        # The quicker parser refuses what a file name that is no text is written as: half a surrogate pair.
+        # The faster parser refuses half surrogate pairs, which stand for bytes of a file name that are no text.
         return msgspec.convert(json.loads(text, parse_constant=_refuse), cls, dec_hook=_convert)
 
 

@@ -1,1 +1,1 @@
-"""Feature files, lists of them, and the note on how they were made."""
+"""Feature files, lists of them, and the sidecar that says how they were made."""

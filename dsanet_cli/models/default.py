@@ -1,4 +1,4 @@
-"""Which model is taken where none is named: the one that ``dsanet models use`` set, else the built-in one."""
+"""The default model: the one set by ``dsanet models use``, else the built-in one."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ DEFAULT_FILE = "default.txt"
 
 @dataclass(frozen=True)
 class Choice:
-    """A model to take, and why."""
+    """A model, and the reason for taking it."""
 
     name: str
     """Name or directory."""
     reason: str
-    """In brackets behind its name on the console."""
+    """Printed in brackets after its name."""
 
 
 def choose_model(named: str | None) -> Choice:
-    """The model to take, where the command line names ``named`` or nothing.
+    """The model ``named`` on the command line, or the default one.
 
     Raises:
-        ModelError: the one that was set is gone.
+        ModelError: the default model no longer exists.
     """
     if named is not None:
         return Choice(named, "--model")
@@ -42,7 +42,7 @@ def choose_model(named: str | None) -> Choice:
 
 
 def use_model(name: str) -> str:
-    """Take the model ``name`` from now on where none is named; as a path, it is kept absolute.
+    """Make the model ``name`` the default; a path is stored as an absolute one.
 
     Returns:
         What was set.

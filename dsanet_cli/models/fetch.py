@@ -1,4 +1,4 @@
-"""Fetching a file over HTTP: whole and checked, or not at all; what a broken download left is used again.
+"""Fetching a file over HTTP: whole and checked, or not at all; a broken download is continued.
 
 ::
 
@@ -6,7 +6,7 @@
     folder/NAME.tag     the server's mark of that version of the file (its ETag, or when it was changed)
     folder/NAME         the whole file, once its length and hash are right
 
-A part is only gone on with if the server still has the version with that mark (``If-Range``); else it is
+A download is continued only if the server still has the version with that mark (``If-Range``); else it is
 fetched from its beginning.
 """
 
@@ -27,7 +27,7 @@ from dsanet_cli.errors import DsanetError, ModelError, OutputError
 TIMEOUT = 30.0
 """Seconds without an answer or a byte."""
 ATTEMPTS = 4
-"""How often a connection that breaks is made again, as long as each brings something."""
+"""How often a broken connection is made again, as long as each one brings data."""
 PAUSE = 1.0
 """Seconds before it is made again."""
 BLOCK = 1 << 20
@@ -35,7 +35,7 @@ BLOCK = 1 << 20
 PARTIAL, RANGE_IS_WRONG = 206, 416
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that have arrived and, where the server says it, the bytes in all."""
+"""Called with the bytes received so far and the total, None if the server does not say."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ class Remote:
 
 
 class _ConnectionBroke(Exception):
-    """Before the file was whole."""
+    """The connection ended before the file was whole."""
 
 
 def fetch(remote: Remote, folder: Path, progress: Progress, sha256: str | None = None) -> Path:
-    """Download a file into ``folder``, going on with what an earlier try left there.
+    """Download a file into ``folder``, continuing an earlier attempt.
 
     Args:
         remote: What to fetch.
         folder: Where to; made if need be.
-        progress: Told of every block.
-        sha256: What the file must have (hex, any case); None to take what comes.
+        progress: Called for every block.
+        sha256: The hash to check (hex, any case); None to accept any file.
 
     Returns:
         The whole file.
@@ -94,7 +94,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _transfer(remote: Remote, part: Path, tag: Path, progress: Progress) -> None:
-    """Fill ``part``; a connection that breaks is made again while that brings the file further."""
+    """Fill ``part``; a broken connection is made again as long as it brings data."""
     for attempt in range(ATTEMPTS):
         before = _size(part)
         try:
@@ -129,7 +129,7 @@ def _request(remote: Remote, part: Path, tag: Path, progress: Progress) -> None:
 
 
 def _receive(remote: Remote, answer: http.client.HTTPResponse, part: Path, tag: Path, progress: Progress) -> None:
-    """Write what comes behind what is there; an answer that starts at the beginning replaces it."""
+    """Append the answer to what is there; an answer that starts at the beginning replaces it."""
     if answer.headers.get_content_type() == "text/html":
         raise _by_hand(
             remote, "the server sent a web page instead of the file, as Google Drive does when its quota is used up"

@@ -31,7 +31,7 @@ PUBLISHED_CLIP = PUBLISHED_ENCODER.architecture
 _CLIP_AGAIN = "clip_adapter.clipmodel."
 """The same tensors of CLIP a second time."""
 _UNUSED = "disAdj.sigma"
-"""In the published state dict, and without effect in the released code."""
+"""In the published state dict, but without effect in the released code."""
 _NAMES_SHOWN = 3
 
 _PUBLISHED_NAMES = tuple(
@@ -67,7 +67,7 @@ def published_name(name: str) -> str:
 def split_published(
     state_dict: Mapping[str, Any], config: HeadConfig, architecture: str = PUBLISHED_CLIP
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Sort a published state dict into this project's model and open_clip's CLIP.
+    """Split a published state dict into this project's model and open_clip's CLIP.
 
     Args:
         state_dict: as the file holds it. Attention masks, the unused ``disAdj.sigma`` and the second
@@ -112,7 +112,7 @@ def _expected(model_shapes: Mapping[str, torch.Size], clip_shapes: Mapping[str, 
 
 @dataclass(frozen=True)
 class _Fault:
-    """Entries that have the same thing wrong with them."""
+    """Entries with the same fault."""
 
     what: str
     names: list[str]
@@ -144,7 +144,7 @@ def _shape(entry: Any) -> tuple[int, ...] | str:
 
 @dataclass(frozen=True)
 class Imported:
-    """A published checkpoint that became a model directory."""
+    """A model directory made from a published checkpoint."""
 
     directory: Path
     preset: str
@@ -226,7 +226,7 @@ def recognise(state_dict: Any) -> Preset:
 
 
 def published_config(name: str, preset: Preset, encoder: EncoderConfig) -> ModelConfig:
-    """What the authors' checkpoint of a data set says of itself."""
+    """The configuration of the authors' checkpoint of a data set."""
     return ModelConfig(
         name=name,
         description=f"DSANet as published for {preset.name} (AAAI 2026, arXiv 2511.10334)",

@@ -22,7 +22,7 @@ AUTHORS_FOLDER = "1PqvaNm_s-fOOrnJRqrG50zV2R2UqRwHK"
 """The Google Drive folder that DSANet's authors publish their checkpoints in."""
 AUTHORS_PAGE = f"https://drive.google.com/drive/folders/{AUTHORS_FOLDER}"
 DRIVE_FILE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
-"""Gives a large file at once, where the link that people use asks first whether it may go unscanned for viruses."""
+"""Returns a large file at once; the link in the folder first asks to confirm that it was not scanned for viruses."""
 HUGGING_FACE = "hf://"
 LISTING_TIMEOUT = 30.0
 """Seconds."""
@@ -75,16 +75,16 @@ def pull(
     Args:
         target: ``ucf-crime`` or ``xd-violence``, from the authors; or the ``http(s)://`` or
             ``hf://owner/repository/file`` address of a checkpoint.
-        progress: Gives what is told of the progress of a file.
-        sha256: What the file must have (hex).
+        progress: Makes the callback for the progress of a file.
+        sha256: The hash to check (hex).
         output: Directory to write; None takes the data set's name among the user's models.
         overwrite: Fetch again, and replace the model that is there.
         listing: Lists the authors' folder.
 
     Raises:
-        UsageError: neither a data set nor an address, or a SHA-256 that is none.
-        ModelError: the file cannot be had, is another one, or is no published checkpoint.
-        OutputError: something cannot be written, or another model is in the way.
+        UsageError: neither a data set nor an address, or something that is no SHA-256.
+        ModelError: the file cannot be fetched, has another hash, or is no published checkpoint.
+        OutputError: something cannot be written, or another model of that name exists.
     """
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise UsageError(f"--sha256 {sha256}: not 64 hexadecimal digits")
@@ -105,7 +105,7 @@ def _first_that_fits(
     output: Path | None,
     overwrite: bool,
 ) -> Imported:
-    """Import the first file that is a checkpoint of the data set; file names alone do not tell."""
+    """Import the first file that is a checkpoint of the data set; its name alone does not prove it."""
     faults: list[DsanetError] = []
     for remote in candidates:
         file = fetch(remote, downloads_folder(), progress(remote), sha256)
@@ -120,12 +120,12 @@ def _first_that_fits(
 
 
 def downloads_folder() -> Path:
-    """Where a download waits until it is whole."""
+    """Where downloads are until they are complete."""
     return platformdirs.user_cache_path("dsanet") / "downloads"
 
 
 def _candidates(preset: str, files: list[Remote]) -> list[Remote]:
-    """Checkpoints in the folder, those whose names speak for the data set first.
+    """Checkpoints in the folder, those named after the data set first.
 
     Raises:
         ModelError: there are none.
@@ -169,12 +169,12 @@ def _address(target: str) -> Remote:
 
 
 def _file_name(path: str) -> str:
-    """A name for the local copy that cannot lead anywhere else."""
+    """A plain file name for the local copy, without a path."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", path.rpartition("/")[2]).lstrip(".") or "checkpoint.pth"
 
 
 def _there_already(target: str, sha256: str | None, output: Path | None) -> Imported | None:
-    """A model that an earlier pull of the same left."""
+    """The model that an earlier pull of the same target made."""
     if target in PRESETS:
         directories = [output or user_models_folder() / target]
     else:

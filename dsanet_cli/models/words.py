@@ -1,4 +1,4 @@
-"""Other classes for a trained model, in words: what happens is named anew, when it happens stays as it was.
+"""Other classes for a trained model, given in words: events get other names, their times stay the same.
 
 The anomaly score does not depend on the class features E (paper section 3, ``logits1``); only the alignment does.
 """
@@ -32,7 +32,7 @@ def with_classes(model: Model, classes: Sequence[AnomalyClass], weights: Path | 
         A model of another hash, since its results differ.
 
     Raises:
-        ModelError: the model holds no text adapter, its text tower cannot be had, or a prompt is too long.
+        ModelError: the model holds no text adapter, its text tower is not available, or a prompt is too long.
     """
     adapter = load_text_adapter(model.directory, model.config)
     clip = _clip(model, weights)
