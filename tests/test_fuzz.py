@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
-import fuzz
 import pytest
+
+pytest.importorskip("resource", reason="POSIX process groups")
+
+import fuzz
 from fuzz import VALID, Violation, check, prepare
 from mutations import MUTATIONS, mutate, write_valid
 
