@@ -5,6 +5,17 @@ caller is busy. It also finds frames by seeking, which gives other frames than a
 not stand alone (open GOPs) or time stamps are not plain, and which loses the start of MPEG transport streams.
 None of this matters for a short file that starts with a key frame, so that is what it is given: PyAV cuts the
 stream at key frames, without decoding it, and keeps the true time stamps.
+
+Packets in the order of a file, each with its place in showing order (I: key frame)::
+
+    file      I0 P3 B1 B2 | I6 B4 B5 P8 B7 | I12 B10 B11 ...
+    groups    key rest      key leading rest  key leading
+
+B4 and B5 are stored after I6 but shown before it, and can need P3 as well (an open group). So a chunk that ends
+before I6 takes I6 and its leading frames too, and the chunk that starts with I6 leaves the leading frames out::
+
+    chunk     I0 P3 B1 B2  I6 B4 B5              stands for 0 to 5, and ends with 6, which it shares
+    next                   I6       P8 B7 ...    stands for 6 to 8 and so on
 """
 
 from __future__ import annotations
