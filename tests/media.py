@@ -7,7 +7,7 @@ read back after scaling, cropping to the same aspect, and lossy coding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -125,6 +125,27 @@ def remux(source: Path, target: Path, *, start: float = 0.0, all_keys: bool = Fa
                     packet.dts -= shift
                 packet.is_keyframe = packet.is_keyframe or all_keys
                 packet.stream = copy
+                written.mux(packet)
+    return target
+
+
+def compressed_frames(path: Path) -> list[tuple[bytes, bool]]:
+    """A video's compressed frames in decoding order, and whether each is a key frame."""
+    with av.open(str(path)) as container:
+        return [(bytes(packet), packet.is_keyframe) for packet in container.demux(video=0) if packet.size]
+
+
+def write_compressed(source: Path, target: Path, frames: Iterable[tuple[bytes, bool] | None]) -> Path:
+    """Write compressed frames, 25 a second, into a file with the header of ``source``; None for a frame left out."""
+    with av.open(str(source)) as read, av.open(str(target), "w") as written:
+        stream = written.add_stream_from_template(read.streams.video[0], opaque=True)
+        for number, frame in enumerate(frames):
+            if frame is not None:
+                data, is_key = frame
+                packet = av.Packet(data)
+                packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 25), is_key
+                packet.pts = packet.dts = number
+                packet.duration = 1
                 written.mux(packet)
     return target
 

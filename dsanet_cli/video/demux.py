@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -40,6 +40,7 @@ from dsanet_cli.video.clock import Clock
 from dsanet_cli.video.container import COPY_AGAIN, choose_stream, open_container, video_error, video_streams
 from dsanet_cli.video.header import Header
 from dsanet_cli.video.options import WHOLE, ReadOptions
+from dsanet_cli.video.shown import shown_by
 from dsanet_cli.video.stamps import AHEAD, REORDERED, StampLine
 
 CHUNK_FRAMES = 256
@@ -90,10 +91,11 @@ class Chunk:
         packets: Compressed frames in decoding order, the first a key frame.
         ranks: Place of each packet in showing order.
         frames: (place in showing order, start in seconds) of the frames that the chunk stands for, in showing
-            order. Not all are: an edit list can hide some.
+            order. Not all are: an edit list can hide some, and others only help to build pictures.
         overlaps: The last packet in showing order is the key frame that the next chunk starts with. Frames
             shown before it can need it.
         ordered: The places can be trusted. Where False, the decoder alone knows which frame comes when.
+        silent: Places of packets that make no picture.
         plain: Its packets are all that there is to it: none brings other parameters, shows nothing, or is corrupt.
         gaps: Where time without pictures starts, in seconds, by the place of the frame before which it ends.
     """
@@ -103,6 +105,7 @@ class Chunk:
     frames: list[tuple[int, float]]
     overlaps: bool
     ordered: bool
+    silent: frozenset[int]
     plain: bool
     gaps: dict[int, float] = field(default_factory=dict)
 
@@ -142,6 +145,7 @@ class Demuxer:
         self._format = self._container.format.name
         self._read_failed = False
         self._parameters: dict[str, PacketSideData] = {}
+        self._shows = shown_by(self.codec, self.decoder.extradata or b"")
 
     def __enter__(self) -> Demuxer:
         return self
@@ -326,24 +330,29 @@ class Demuxer:
         if following is not None:
             order.append(following.key)
         places = {id(packet): place for place, packet in enumerate(order)}
-        frames, gaps = self._frames(order[:shown])
+        silent = {id(packet) for packet in packets if not self._shows(bytes(packet))}
+        hidden = silent | {id(packet) for packet in packets if packet.is_discard}
+        frames, gaps = self._frames(order[:shown], hidden)
         return Chunk(
             packets=packets,
             ranks=[places[id(packet)] for packet in packets],
             frames=frames,
             overlaps=following is not None,
             ordered=self._is_ordered(packets),
-            plain=not any(packet.is_discard or packet.is_corrupt or carries_parameters(packet) for packet in packets),
+            silent=frozenset(places[packet] for packet in silent),
+            plain=not hidden and not any(packet.is_corrupt or carries_parameters(packet) for packet in packets),
             gaps=gaps,
         )
 
-    def _frames(self, order: list[Packet[VideoStream]]) -> tuple[list[tuple[int, float]], dict[int, float]]:
-        """Place and start of the frames that are shown, and where gaps before them start."""
+    def _frames(
+        self, order: list[Packet[VideoStream]], hidden: Set[int]
+    ) -> tuple[list[tuple[int, float]], dict[int, float]]:
+        """Place and start of the frames that are shown, and where gaps before them start; ``hidden`` are ids."""
         lost = [place for place, packet in enumerate(order) if _mark(packet).lost]
         frames: list[tuple[int, float]] = []
         gaps: dict[int, float] = {}
         for place, packet in enumerate(order):
-            if packet.is_discard:
+            if id(packet) in hidden:
                 continue
             near = any(-REORDERED <= place - other <= 1 for other in lost)
             start = self.clock.place(_stamp(packet), packet.duration, near)

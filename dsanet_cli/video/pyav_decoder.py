@@ -144,14 +144,14 @@ class PyavDecoder:
             yield 0, self._joint
             self._joint = None
         for packet, rank in itertools.islice(zip(chunk.packets, chunk.ranks, strict=True), self._fed, None):
-            self._feed(packet, base + rank)
+            self._feed(packet, base + rank, rank in chunk.silent)
             yield from self._take(base, last)
         self._base, self._fed = last, 1
         following = zip(after.packets, after.ranks, strict=True) if after is not None else ()
         for packet, rank in itertools.islice(following, 1, None):  # both chunks hold the first
             if self._latest >= last:
                 break
-            self._feed(packet, last + rank)
+            self._feed(packet, last + rank, after is not None and rank in after.silent)
             self._fed += 1
             yield from self._take(base, last)
         else:
@@ -167,7 +167,7 @@ class PyavDecoder:
             if decoded.serial == last:
                 self._joint = decoded
 
-    def _feed(self, packet: Packet[VideoStream], serial: int) -> None:
+    def _feed(self, packet: Packet[VideoStream], serial: int, silent: bool = False) -> None:
         self._alive()
         if packet.is_keyframe:
             self._root, self._lost_before, self._lost = serial, self._lost, False
@@ -178,11 +178,11 @@ class PyavDecoder:
         if packet.is_corrupt:  # or builds on what is missing, which decoders hide
             self._lost = True
             self._unsound.add(serial)
-        if not self._decode(copy):
+        if not self._decode(copy, silent):
             self._lost = True
 
-    def _decode(self, packet: Packet[VideoStream] | None) -> bool:
-        """Whether decoding succeeded; the frames that come out are put to those that wait."""
+    def _decode(self, packet: Packet[VideoStream] | None, silent: bool = False) -> bool:
+        """Whether decoding succeeded; the frames that come out, none if ``silent``, are put to those that wait."""
         try:
             frames = self._decoder.decode(packet)
         except av.FFmpegError:
@@ -190,7 +190,7 @@ class PyavDecoder:
         for frame in frames:
             self._latest = self._latest + 1 if frame.pts is None else frame.pts
             self._waiting.append(_Decoded(self._latest, frame, self._latest not in self._unsound))
-        return bool(frames) or not self._prompt
+        return bool(frames) or silent or not self._prompt
 
 
 def _in_places(frames: Iterable[tuple[int, _Decoded]]) -> Iterator[tuple[int, _Decoded]]:

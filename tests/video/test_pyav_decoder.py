@@ -96,7 +96,7 @@ def test_chunks_follow_each_other_without_a_break(tmp_path, name):
         decoder = PyavDecoder(demuxer, lambda: None)
         fed = []
         decode = decoder._decode
-        decoder._decode = lambda packet: fed.append(packet) or decode(packet)
+        decoder._decode = lambda packet, *silent: fed.append(packet) or decode(packet, *silent)
         first = 0
         for before, chunk, after in zip([None, *chunks], chunks, [*chunks[1:], None], strict=False):
             found = decoded(decoder, chunk, before, after)
