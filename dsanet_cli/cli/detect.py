@@ -24,6 +24,7 @@ from dsanet_cli.cli.options import (
     check_finite,
     parse_shard,
 )
+from dsanet_cli.errors import UsageError
 
 STDOUT = "-"
 SCAN_LEVEL = 0.1
@@ -81,8 +82,11 @@ def detect(
         bool, typer.Option("--scan", help="Decode key frames only, and fully only around what looks suspicious.")
     ] = False,
     scan_level: Annotated[
-        float, typer.Option(min=0, max=1, help="Score of a key frame from which on --scan looks closer.")
-    ] = SCAN_LEVEL,
+        float | None,
+        typer.Option(
+            min=0, max=1, help=f"Score of a key frame from which on --scan looks closer. (default: {SCAN_LEVEL})"
+        ),
+    ] = None,
     jobs: Jobs = None,
     stall_timeout: StallTimeout = 60,
     shard: Shard = None,
@@ -113,6 +117,16 @@ def detect(
         scan_level=scan_level,
         stall_timeout=stall_timeout,
     )
+    if threshold is not None and release is not None and release > threshold:
+        raise UsageError(
+            f"--release {release:g} is above --threshold {threshold:g}; an event ends below where it starts"
+        )
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other; give one of them")
+    notes = {
+        "--scan-level has no effect without --scan": scan_level is not None and not scan,
+        "--skip-existing and --overwrite have no effect on stdout": skip_existing is not None and output == STDOUT,
+    }
     from fractions import Fraction
 
     from dsanet_cli.detect.detector import DetectSettings
@@ -132,7 +146,7 @@ def detect(
             sampled_frames=frames_per_snippet,
             encoder_weights=encoder_weights,
             feature_fps=Fraction(str(fps)),
-            scan_level=scan_level if scan else None,
+            scan_level=(SCAN_LEVEL if scan_level is None else scan_level) if scan else None,
         ),
         pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
         threshold=threshold,
@@ -150,6 +164,7 @@ def detect(
             verbose=verbose,
             shard=part,
             on_ray=engine is Engine.ray,
+            notes=tuple(note for note, holds in notes.items() if holds),
         )
     )
     if outcome.interrupted:

@@ -22,7 +22,10 @@ KEPT_THUMBNAILS = 12
 
 @dataclass(frozen=True)
 class Detection:
-    """A video's timeline, and a frame (H, W, 3) uint8 of each event's peak, by the event's number."""
+    """A video's timeline, and a frame (H, W, 3) uint8 of each event's peak, by the event's number.
+
+    Where there is no event, 0 is a frame of the highest score.
+    """
 
     timeline: Timeline
     thumbnails: dict[int, Picture]
@@ -152,6 +155,8 @@ class PeakFrames:
     def add(self, scores: FloatArray, snippets: Sequence[SnippetFeature], first: int) -> None:
         """Consider the snippets of a window with their scores (n,); the first one has the number ``first``."""
         above = np.flatnonzero(scores >= self._threshold)
+        if not len(above):
+            above = scores.argmax(keepdims=True)  # shown where there is no event in all of the video
         for run in np.split(above, np.flatnonzero(np.diff(above) > 1) + 1):
             if len(run):
                 top = int(run[scores[run].argmax()])
@@ -161,7 +166,10 @@ class PeakFrames:
         self._kept = sorted(self._kept, key=lambda kept: -kept[0])[:KEPT_THUMBNAILS]
 
     def of(self, timeline: Timeline) -> dict[int, Picture]:
-        """The best kept frame within each event of ``timeline``."""
+        """The best kept frame within each event of ``timeline``; without events, that of the highest score under 0."""
+        if not timeline.events:
+            highest = int(timeline.scores.argmax())
+            return dict(enumerate(frame for _, snippet, frame in self._kept if snippet == highest))
         found = {}
         for number, event in enumerate(timeline.events):
             for _, snippet, frame in self._kept:

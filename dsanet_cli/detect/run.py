@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 
+from dsanet_cli.detect.notes import without_effect
 from dsanet_cli.detect.printing import Printer, count_events
 from dsanet_cli.detect.results import result_name
 from dsanet_cli.detect.runner import Runner, RunnerSettings
@@ -38,6 +39,8 @@ class BatchSettings:
     """(k, n): take every n-th input from the k-th on, so that n runs share the work."""
     on_ray: bool = False
     """Let the actors of a Ray cluster do it."""
+    notes: tuple[str, ...] = ()
+    """What the command line has to say about its options, such as those without effect."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     if output is None and (several or len(settings.work.formats) != 1):
         raise UsageError("--output - takes one input and one --format")
     run = _Run(settings, several)
+    run.print_notes(listing.sources)
     for problem in listing.problems:
         run.report_failure(problem.argument, problem)
     interrupted = False
@@ -106,6 +110,12 @@ class _Run:
         self.rows: list[SummaryRow] = []
         named_folder = any(map(os.path.isdir, settings.sources))
         self.skip_done = named_folder if settings.skip_existing is None else settings.skip_existing
+
+    def print_notes(self, sources: Sequence[Source]) -> None:
+        """Print what there is to say about the options."""
+        settings = self.settings
+        for note in (*settings.notes, *without_effect(settings.sources, settings.recursive, settings.work, sources)):
+            self.printer.log(f"note: {note}")
 
     def analyse(self, sources: Sequence[Source]) -> None:
         """Analyse what is not done yet; whatever goes wrong with an input is that input's alone.

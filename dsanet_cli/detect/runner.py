@@ -14,7 +14,7 @@ from dsanet_cli.detect.analysis import Detection
 from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.detect.results import FORMATS, ResultFolder, write_stdout
 from dsanet_cli.encoder.device import precision_name
-from dsanet_cli.errors import DsanetError
+from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
@@ -68,6 +68,11 @@ class Runner:
         }
         chosen = {name: value for name, value in overrides.items() if value is not None}
         rule = dataclasses.replace(model.config.events, **chosen)
+        if settings.release is not None and settings.release > rule.threshold:
+            raise UsageError(
+                f"--release {settings.release:g} is above the model's threshold {rule.threshold:.3g}; "
+                "an event ends below where it starts"
+            )
         self._detector = Detector(model, dataclasses.replace(settings.detect, events=rule))
 
     def load_encoder(self) -> None:

@@ -1,0 +1,42 @@
+"""Options that have no effect on the inputs that were named: a line each, since nothing else would tell."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+
+from dsanet_cli.detect.runner import RunnerSettings
+from dsanet_cli.files.sources import LIST_PREFIX, STDIN, Source, is_feature_file
+from dsanet_cli.pipeline.pipeline import STALL_TIMEOUT
+
+
+def without_effect(
+    arguments: Sequence[str], recursive: bool, work: RunnerSettings, sources: Sequence[Source]
+) -> Iterator[str]:
+    """Say which options change nothing.
+
+    Args:
+        arguments: What the command line names.
+        recursive: Whether folders are taken with all they hold.
+        work: The other options.
+        sources: What was found.
+    """
+    if recursive and not any(map(_may_be_folder, arguments)):
+        yield "--recursive has no effect, no folder is named"
+    if sources and all(is_feature_file(source.path) for source in sources):
+        given = {
+            "--jobs": work.pipeline.jobs is not None,
+            "--stall-timeout": work.pipeline.stall_timeout != STALL_TIMEOUT,
+            "--frames-per-snippet": work.detect.sampled_frames is not None,
+            "--batch-size": work.detect.batch_size is not None,
+            "--encoder-weights": work.detect.encoder_weights is not None,
+            "--precision": work.detect.precision != "auto",
+            "--scan": work.detect.scan_level is not None,
+        }
+        for option in (option for option, is_given in given.items() if is_given):
+            yield f"{option} has no effect on feature files, which are neither decoded nor encoded"
+
+
+def _may_be_folder(argument: str) -> bool:
+    return argument == STDIN or argument.startswith(LIST_PREFIX) or glob.has_magic(argument) or os.path.isdir(argument)
