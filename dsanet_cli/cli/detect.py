@@ -44,7 +44,8 @@ def detect(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Videos, feature files (.npy), folders, quoted globs, @list.txt, or - for a list on stdin.",
+            help="Videos, URLs, feature files (.npy), folders, quoted globs, @list.txt, or - for a list on stdin; "
+            "a folder or glob of pictures is one video.",
         ),
     ],
     recursive: Recursive = False,
@@ -77,7 +78,9 @@ def detect(
     precision: EncoderPrecision = "auto",
     batch_size: BatchSize = None,
     encoder_weights: EncoderWeights = None,
-    fps: Annotated[float, typer.Option(min=0.001, help="Frames per second behind a feature file.")] = 30,
+    fps: Annotated[
+        float, typer.Option(min=0.001, help="Frames per second behind a feature file, or of pictures.")
+    ] = 30,
     scan: Annotated[
         bool, typer.Option("--scan", help="Decode key frames only, and fully only around what looks suspicious.")
     ] = False,

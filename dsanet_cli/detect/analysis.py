@@ -156,7 +156,7 @@ class PeakFrames:
         """Consider the snippets of a window with their scores (n,); the first one has the number ``first``."""
         above = np.flatnonzero(scores >= self._threshold)
         if not len(above):
-            above = scores.argmax(keepdims=True)  # shown where there is no event in all of the video
+            above = np.array([scores.argmax()])  # shown where there is no event in all of the video
         for run in np.split(above, np.flatnonzero(np.diff(above) > 1) + 1):
             if len(run):
                 top = int(run[scores[run].argmax()])

@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 
 from dsanet_cli.detect.runner import RunnerSettings
+from dsanet_cli.files.paths import Pictures
 from dsanet_cli.files.sources import LIST_PREFIX, STDIN, Source, is_feature_file
+from dsanet_cli.names import printable
 from dsanet_cli.pipeline.pipeline import STALL_TIMEOUT
 
 
@@ -36,6 +38,14 @@ def without_effect(
         }
         for option in (option for option, is_given in given.items() if is_given):
             yield f"{option} has no effect on feature files, which are neither decoded nor encoded"
+
+
+def described(sources: Sequence[Source]) -> Iterator[str]:
+    """Say what is taken for a video although it is none by itself."""
+    for path in (source.path for source in sources):
+        if isinstance(path, Pictures):
+            count, fps = len(path.files), float(path.fps)
+            yield f"{printable(path)}: {count} pictures as one video, {fps:g} a second; --fps sets another rate"
 
 
 def _may_be_folder(argument: str) -> bool:

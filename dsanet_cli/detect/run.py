@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 
-from dsanet_cli.detect.notes import without_effect
+from dsanet_cli.detect.notes import described, without_effect
 from dsanet_cli.detect.printing import Printer, count_events
 from dsanet_cli.detect.results import result_name
 from dsanet_cli.detect.runner import Runner, RunnerSettings
@@ -60,7 +60,8 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
         ModelError: the model does not load.
         OutputError: the output folder or the summary cannot be written.
     """
-    listing = find_sources(settings.sources, settings.recursive, sys.stdin).shard(*settings.shard)
+    fps = settings.work.detect.feature_fps
+    listing = find_sources(settings.sources, settings.recursive, sys.stdin, fps).shard(*settings.shard)
     several = len(listing.sources) + len(listing.problems) > 1
     output = settings.work.output
     if output is None and (several or len(settings.work.formats) != 1):
@@ -116,6 +117,8 @@ class _Run:
         settings = self.settings
         for note in (*settings.notes, *without_effect(settings.sources, settings.recursive, settings.work, sources)):
             self.printer.log(f"note: {note}")
+        for line in described(sources):
+            self.printer.log(line)
 
     def analyse(self, sources: Sequence[Source]) -> None:
         """Analyse what is not done yet; whatever goes wrong with an input is that input's alone.

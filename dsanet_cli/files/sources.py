@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import io
 import itertools
 import os
 import re
-from collections import Counter, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import IO, TextIO
 
 from dsanet_cli.errors import SourceError
+from dsanet_cli.files.paths import DEFAULT_PICTURE_FPS, PICTURE_SUFFIXES, Pictures, Url
 from dsanet_cli.files.typed import NotTextError, as_path, read_lines, scheme_of
 from dsanet_cli.names import printable
 
@@ -24,6 +27,8 @@ _SUFFIXES = """
 """
 VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 """What is taken from folders; a file named itself may have any suffix."""
+LIVE_SCHEMES = frozenset({"mms", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp", "v4l2"})
+"""What ffmpeg and cameras call streams that have no end."""
 LIST_PREFIX = "@"
 STDIN = "-"
 
@@ -67,7 +72,9 @@ def is_feature_file(path: Path) -> bool:
     return path.suffix.lower() == FEATURE_SUFFIX
 
 
-def find_sources(arguments: Sequence[str], recursive: bool, stdin: TextIO | None) -> Listing:
+def find_sources(
+    arguments: Sequence[str], recursive: bool, stdin: TextIO | None, picture_fps: Fraction = DEFAULT_PICTURE_FPS
+) -> Listing:
     """List the files that the command line names, each once.
 
     Args:
@@ -75,12 +82,14 @@ def find_sources(arguments: Sequence[str], recursive: bool, stdin: TextIO | None
             list with one of these per line (``#`` starts a comment line; relative to the list's folder),
             ``-`` for such a list on ``stdin`` (relative to the current folder). A file whose name is the
             pattern itself comes before what the pattern matches. Paths may be pasted in quotes, as
-            ``file://…`` or with ``~``.
+            ``file://…`` or with ``~``. URLs name one video each. Of an argument that names no video but
+            pictures, those of each folder are one video; so are several pictures of one folder.
         recursive: Take whole trees, not only what lies directly in a folder. Hidden files and folders are
             left out; links to folders are followed, but no folder is read twice.
         stdin: Where ``-`` reads from; None where the program was started without it.
+        picture_fps: How many pictures make a second.
     """
-    finder = _Finder(recursive)
+    finder = _Finder(recursive, picture_fps)
     for argument in arguments:
         if argument == STDIN:
             finder.add_stdin(stdin)
@@ -94,17 +103,23 @@ def find_sources(arguments: Sequence[str], recursive: bool, stdin: TextIO | None
 class _Finder:
     """Collects files, the folders they were named from, and problems."""
 
-    def __init__(self, recursive: bool) -> None:
+    def __init__(self, recursive: bool, picture_fps: Fraction) -> None:
         self._recursive = recursive
+        self._picture_fps = picture_fps
         self._files: dict[str, Path] = {}  # by absolute path
+        self._urls: dict[str, Url] = {}
+        self._single: dict[str, Path] = {}  # pictures that were named themselves, by absolute path
         self._missing: set[str] = set()  # absolute paths of files that were named but are not there
         self._roots: set[str] = set()
         self._problems: dict[str, SourceProblem] = {}
 
     def listing(self) -> Listing:
+        self._add_single_pictures()
         names = _result_names(self._files.keys() | self._missing, self._roots)
-        sources = tuple(Source(path, names[key]) for key, path in self._files.items())
-        return Listing(sources, tuple(self._problems.values()))
+        sources = [Source(path, names[key]) for key, path in self._files.items()]
+        remote = _url_names(self._urls, below_hosts=bool(names))
+        sources += [Source(path, remote[url]) for url, path in self._urls.items()]
+        return Listing(tuple(sources), tuple(self._problems.values()))
 
     def add(self, argument: str, folder: Path) -> None:
         """Add a file, folder or pattern; a relative one starts from ``folder``."""
@@ -112,7 +127,7 @@ class _Finder:
         path = folder / argument
         try:
             if scheme := scheme_of(argument):
-                self._report(argument, f"{scheme}:// is not supported; save the video to a file first")
+                self._add_url(argument, scheme)
             elif not argument or "\0" in argument:
                 self._report(argument, "not a path; name a video, a folder or a pattern")
             elif path.is_dir():
@@ -158,8 +173,18 @@ class _Finder:
 
     def _add_file(self, path: Path) -> None:
         key = os.path.abspath(path)
+        if _is_picture(path.name):
+            self._single[key] = path
+            return
         self._files.setdefault(key, path)
         self._roots.add(os.path.dirname(key))
+
+    def _add_url(self, argument: str, scheme: str) -> None:
+        fault = _why_no_source(argument, scheme)
+        if fault is None:
+            self._urls.setdefault(argument, Url.of(argument))
+        else:
+            self._report(argument, fault)
 
     def _add_missing(self, path: Path) -> None:
         key = os.path.abspath(path)
@@ -170,7 +195,7 @@ class _Finder:
     def _add_folder(self, folder: Path) -> None:
         self._roots.add(os.path.abspath(folder))
         before = len(self._problems)
-        found = self._take_from(folder)
+        found = self._take_from(folder) or self._take_pictures(self._walk(folder, _is_picture))
         if not found and len(self._problems) == before:
             hint = "name another folder" if self._recursive else "add --recursive to look into its sub-folders"
             self._report(str(folder), f"holds no videos; {hint}")
@@ -181,7 +206,7 @@ class _Finder:
         root = folder.joinpath(*fixed)
         self._roots.add(os.path.abspath(root))
         names_suffix = bool(pattern.suffix) and not glob.has_magic(pattern.suffix)
-        found = False
+        found, pictures = False, list[Path]()
         try:
             matches = list(root.glob(os.path.join(*rest)))  # unlike glob.glob, follows no links in a loop
         except ValueError as error:  # "**" within a name
@@ -192,21 +217,45 @@ class _Finder:
                 continue
             if match.is_dir():
                 found |= self._take_from(match)
+                pictures += self._walk(match, _is_picture)
+            elif _is_picture(match.name):
+                pictures.append(match)
             elif names_suffix or _is_known(match.name):
                 self._files.setdefault(os.path.abspath(match), match)
                 found = True
-        if not found:
+        if not found and not self._take_pictures(pictures, pattern.name):
             self._report(str(folder / pattern), "matches no videos; check the pattern")
+
+    def _add_single_pictures(self) -> None:
+        """Pictures that were named one by one, as where a shell put them in place of a pattern: one video a folder."""
+        for folder, names in _by_folder(self._single.values()).items():
+            if len(names) > 1:
+                suffixes = {name.suffix for name in names}
+                self._take_pictures(names, f"*{suffixes.pop()}" if len(suffixes) == 1 else "*")
+            else:
+                self._report(str(names[0]), f"a picture, not a video; name all of them, or their folder: {folder}")
+
+    def _take_pictures(self, files: Iterable[Path], pattern: str | None = None) -> bool:
+        """Add the pictures of each folder as one video, called by the ``pattern`` that named them, if there are any."""
+        found = False
+        for folder, names in _by_folder(files).items():
+            common = re.sub(r"\[.*?\]|[*?]", "", os.path.splitext(pattern or "")[0]).strip(" _-.")
+            key = os.path.join(os.path.abspath(folder), common) if common else os.path.abspath(folder)
+            called = str(folder) if pattern is None else str(folder / pattern)
+            self._files.setdefault(key, Pictures.of(called, names, self._picture_fps))
+            self._roots.add(os.path.dirname(key))
+            found = True
+        return found
 
     def _take_from(self, folder: Path) -> bool:
         """Add the videos in a folder, or in the tree below it; whether there were any."""
         found = False
-        for path in self._walk(folder):
+        for path in self._walk(folder, _is_known):
             self._files.setdefault(os.path.abspath(path), path)
             found = True
         return found
 
-    def _walk(self, top: Path) -> Iterator[Path]:
+    def _walk(self, top: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
         seen: set[tuple[int, int]] = set()
         waiting, links = [top], deque[Path]()
         while waiting or links:
@@ -228,11 +277,11 @@ class _Finder:
                 if entry.name.startswith("."):
                     continue
                 if entry.is_symlink() and not os.path.exists(path):
-                    if _is_known(entry.name):
+                    if wanted(entry.name):
                         self._report(str(path), "a link to a file that is gone; remove it or bring the file back")
                 elif entry.is_dir():
                     (links if entry.is_symlink() else folders).append(path)
-                elif entry.is_file() and _is_known(entry.name):
+                elif entry.is_file() and wanted(entry.name):
                     yield path
             if self._recursive:
                 waiting += reversed(folders)
@@ -243,9 +292,59 @@ class _Finder:
         self._problems.setdefault(argument, SourceProblem(argument, reason))
 
 
+def _why_no_source(url: str, scheme: str) -> str | None:
+    """What keeps a URL from being analysed; None where nothing does, as far as can be said without opening it."""
+    if scheme in LIVE_SCHEMES:
+        return f"a live stream; detect reads recordings: record it first, with ffmpeg -i {url} -c copy recording.mkv"
+    if "::" not in url:
+        name = Url.of(url).name
+        if "/" not in url.partition("://")[2] or url.endswith("/") or not name:
+            return "names no file; name one video, or several in a list"
+        if name.lower().endswith(FEATURE_SUFFIX):
+            return "feature files are read from this machine only; download it first"
+    import fsspec  # noqa: PLC0415  (slow, and only for URLs)
+
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        return f"{scheme}:// needs another package ({error}); install it, or download the video first"
+    except ValueError:
+        return f"{scheme}:// is not supported; http(s):// is, and what else fsspec opens, such as s3:// and sftp://"
+    return None
+
+
+def _url_names(urls: Mapping[str, Url], below_hosts: bool) -> dict[str, Path]:
+    """``Source.relative`` of URLs: their paths, without queries; ``below_hosts``, so as not to meet those of files."""
+    keys: dict[str, str] = {}
+    taken = Counter(path.as_posix() for path in map(_pseudo_path, urls.values()))
+    for url, path in urls.items():
+        plain = _pseudo_path(path)
+        mark = f"-{hashlib.sha256(url.encode()).hexdigest()[:8]}" if taken[plain.as_posix()] > 1 else ""
+        keys[url] = str(plain.with_name(f"{plain.stem}{mark}{plain.suffix}"))
+    names = _result_names(keys.values(), {os.sep} if below_hosts else {os.path.dirname(key) for key in keys.values()})
+    return {url: names[key] for url, key in keys.items()}
+
+
+def _pseudo_path(url: Url) -> Path:
+    """Host and path of a URL as an absolute path whose parts any file system takes."""
+    return Path(os.sep, *(re.sub(r'[<>:"|?*\\]', "_", part) for part in url.parts[1:] if part not in ("..", ".")))
+
+
 def _is_known(name: str) -> bool:
     suffix = os.path.splitext(name)[1].lower()
     return suffix in VIDEO_SUFFIXES or suffix == FEATURE_SUFFIX
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
+
+
+def _by_folder(files: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Files in natural order, by the folder they lie in."""
+    found: defaultdict[Path, list[Path]] = defaultdict(list)
+    for file in sorted(files, key=lambda path: _natural_key(str(path))):
+        found[file.parent].append(file)
+    return found
 
 
 def _is_hidden(path: Path) -> bool:

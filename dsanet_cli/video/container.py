@@ -12,12 +12,14 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from dsanet_cli.errors import VideoError
+from dsanet_cli.files.paths import Url
 from dsanet_cli.names import printable
 
 COPY_AGAIN = "copy it again from where it was recorded"
 NOT_VIDEO_FORMATS = ("image2", "ico", "tty")
 """Pictures and text that ffmpeg reads as if they were videos; besides the formats whose names end in _pipe."""
 MP4_FIRST_BOX = b"ftyp"
+NO_VIDEO = "not a video, or damaged beyond recognition; check that it plays"
 
 
 def video_error(path: Path, message: str) -> VideoError:
@@ -35,6 +37,8 @@ def open_container(path: Path, fps: Fraction | None = None) -> InputContainer:
     Raises:
         VideoError: it is missing, unreadable, empty, or no media file.
     """
+    if isinstance(path, Url):
+        return _open_url(path, fps)
     head = _read_head(path)
     try:
         # Without the protocol, a colon in the name would be taken for one.
@@ -44,7 +48,16 @@ def open_container(path: Path, fps: Fraction | None = None) -> InputContainer:
             raise video_error(
                 path, f"cut off, its index is missing; {COPY_AGAIN}, or repair it with a tool such as untrunc"
             ) from error
-        raise video_error(path, "not a video, or damaged beyond recognition; check that it plays") from error
+        raise video_error(path, NO_VIDEO) from error
+
+
+def _open_url(path: Url, fps: Fraction | None) -> InputContainer:
+    try:
+        return av.open(path.open_seekable(), mode="r", metadata_errors="replace", options=_options(fps))
+    except av.FFmpegError as error:
+        raise video_error(path, NO_VIDEO) from error
+    except OSError as error:
+        raise video_error(path, f"cannot be read: {error.strerror}; check the address, or download it first") from error
 
 
 def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:

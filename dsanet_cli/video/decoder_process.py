@@ -22,7 +22,7 @@ from typing import BinaryIO
 from dsanet_cli.console import DEBUG_VARIABLE, unexpected
 from dsanet_cli.errors import VideoError
 from dsanet_cli.video.messages import Alive, DecodeJob, Finished, Message, Opened, Scanned, Start, Wanted
-from dsanet_cli.video.reader import open_video
+from dsanet_cli.video.pictures import open_source
 
 Send = Callable[[Message | Alive], None]
 
@@ -73,7 +73,7 @@ def _read_start(jobs: BinaryIO) -> Start:
 
 def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], send: Send) -> None:
     decoding = job.decoding
-    reader = open_video(
+    reader = open_source(
         job.path,
         decoding.size,
         decoding.sampled_frames,
@@ -81,7 +81,7 @@ def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], sen
         job.threads,
         _Pulse(send),
         decoding.options,
-        whole=decoding.whole_only,
+        decoding.whole_only,
     )
     send(Opened(reader.info.duration))
     wanted: Collection[int] | None = None

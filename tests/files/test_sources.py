@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import urllib.parse
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -404,3 +406,101 @@ def test_shards_are_the_whole_without_overlap():
     assert [len(shard.sources) for shard in shards] == [3, 2, 2]
     assert {source for shard in shards for source in shard.sources} == set(listing.sources)
     assert [len(shard.problems) for shard in shards] == [1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (
+            "rtsp://cam:554/1",
+            "a live stream; detect reads recordings: record it first, with ffmpeg -i rtsp://cam:554/1 ",
+        ),
+        ("UDP://239.0.0.1:1234", "a live stream"),
+        ("http://example.org", "names no file"),
+        ("https://example.org/folder/", "names no file"),
+        ("https://example.org/a.npy", "feature files are read from this machine only"),
+        ("nonsense://a/b.mp4", "nonsense:// is not supported; http(s):// is"),
+        ("s3://bucket/a.mp4", "s3:// needs another package"),
+    ],
+)
+def test_urls_that_cannot_be_analysed(monkeypatch, url, message):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    (problem,) = find(url).problems
+    assert str(problem).startswith(f"{url}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("urls", "expected"),
+    [
+        (["https://h/v/a.mp4?token=1"], ["a"]),
+        (["https://h/v/a.mp4", "https://h/v/a.mp4", "https://h/w/a.mp4"], ["v/a", "w/a"]),
+        (["https://h/a.mp4", "http://i:80/a.mp4"], ["h/a", "i_80/a"]),
+        (["clip.mp4", "https://h/v/clip.mp4"], ["clip", "h/v/clip"]),
+        (["https://h/a%20b%3F.mp4"], ["a b_"]),
+        (["https://h/../../a.mp4"], ["a"]),
+    ],
+)
+def test_results_of_urls_are_called_by_their_paths(urls, expected):
+    make("clip.mp4")
+    assert results(find(*urls)) == expected
+
+
+def test_urls_that_differ_in_their_query_only_have_results_of_their_own():
+    names = results(find("https://h/get?id=1", "https://h/get?id=2"))
+    assert len(set(names)) == 2
+    assert all(re.fullmatch("get-[0-9a-f]{8}", name) for name in names)
+    assert results(find("https://h/get?id=2", "https://h/get?id=1")) == names[::-1]
+
+
+def pictures(listing):
+    assert listing.problems == ()
+    return [(str(s.path), str(s.relative), [file.name for file in s.path.files]) for s in listing.sources]
+
+
+def test_a_folder_of_pictures_is_one_video_in_natural_order():
+    make("in/f10.jpg", "in/f9.JPG", "in/f1.png", "in/notes.txt", "in/.hidden.jpg")
+    assert pictures(find("in")) == [("in", "in", ["f1.png", "f9.JPG", "f10.jpg"])]
+
+
+def test_a_pattern_of_pictures_is_one_video():
+    make("in/a_10.jpg", "in/a_9.jpg", "in/b_1.jpg", "in/c.png")
+    assert pictures(find("in/*.jpg")) == [("in/*.jpg", "in", ["a_9.jpg", "a_10.jpg", "b_1.jpg"])]
+    assert pictures(find("in/a_*.jpg", "in/b_*.jpg")) == [
+        ("in/a_*.jpg", "a", ["a_9.jpg", "a_10.jpg"]),
+        ("in/b_*.jpg", "b", ["b_1.jpg"]),
+    ]
+
+
+@pytest.mark.parametrize("argument", ["in", "in/*"])
+def test_folders_of_pictures_are_a_video_each(argument):
+    make("in/x/2.jpg", "in/x/1.jpg", "in/y/1.jpg")
+    found = pictures(find(argument, recursive=True))
+    assert [(relative.removeprefix("in/"), files) for _, relative, files in found] == [
+        ("x", ["1.jpg", "2.jpg"]),
+        ("y", ["1.jpg"]),
+    ]
+
+
+def test_pictures_beside_videos_are_no_video():
+    make("in/a.mp4", "in/a.jpg", "in/thumbs/b.jpg")
+    for argument in ("in", "in/*", "in/**"):
+        assert paths(find(argument, recursive=True)) == ["in/a.mp4"]
+
+
+def test_pictures_that_a_shell_put_in_place_of_a_pattern_are_one_video():
+    make("in/2.jpg", "in/10.jpg", "in/1.jpg", "clip.mp4", "in/x/1.png", "in/x/2.jpg")
+    listing = find("in/1.jpg", "in/10.jpg", "clip.mp4", "in/2.jpg", "in/x/1.png", "in/x/2.jpg")
+    assert sorted(str(source.path) for source in listing.sources) == ["clip.mp4", "in/*.jpg", "in/x/*"]
+    assert results(listing) == ["clip", "in", "in/x"]
+    assert listing.sources[1].path.fps == 30
+
+
+def test_one_picture_is_no_video():
+    make("in/1.jpg")
+    assert problems(find("in/1.jpg")) == ["in/1.jpg: a picture, not a video; name all of them, or their folder: in"]
+
+
+def test_the_rate_of_pictures():
+    make("in/1.jpg")
+    (source,) = find_sources(["in"], False, None, Fraction(10)).sources
+    assert source.path.fps == 10

@@ -1,0 +1,149 @@
+"""Pictures as the frames of a video: each file is a frame, and how many of them make a second is said from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+
+from dsanet_cli.files.paths import Pictures
+from dsanet_cli.video.container import video_error
+from dsanet_cli.video.options import ReadOptions
+from dsanet_cli.video.probe import UNDECODABLE, Picture, VideoInfo
+from dsanet_cli.video.pyav_decoder import Scaler
+from dsanet_cli.video.reader import Snippet, VideoReader, open_video, sample_offsets
+from dsanet_cli.video.snippet_grid import Span
+
+
+def open_source(
+    path: Path,
+    size: tuple[int, int],
+    sampled_frames: int,
+    snippet_frames: int,
+    threads: int,
+    alive: Callable[[], None],
+    options: ReadOptions,
+    whole: bool,
+) -> VideoReader | PictureReader:
+    """Open a video or pictures; as ``open_video``."""
+    if isinstance(path, Pictures):
+        return PictureReader(path, size, sampled_frames, snippet_frames, alive)
+    return open_video(path, size, sampled_frames, snippet_frames, threads, alive, options, whole)
+
+
+class PictureReader:
+    """Reads pictures as ``FileReader`` reads a video file; they may differ in size and kind.
+
+    Args:
+        path: The pictures.
+        size: (height, width) in pixels of the pictures delivered.
+        sampled_frames: Pictures delivered per snippet, spread by ``sample_offsets``.
+        snippet_frames: Frames in a snippet.
+        alive: Is called for each picture.
+
+    Raises:
+        VideoError: none of the pictures can be decoded.
+    """
+
+    def __init__(
+        self,
+        path: Pictures,
+        size: tuple[int, int],
+        sampled_frames: int,
+        snippet_frames: int,
+        alive: Callable[[], None],
+    ) -> None:
+        self._files = path.files
+        self._size = size
+        self._sampled_frames = sampled_frames
+        self._snippet_frames = snippet_frames
+        self._alive = alive
+        self._scalers = Scaler(size), Scaler(size[::-1])
+        self.info = self._initial_info = self._first_info(path)
+
+    def snippets(self, wanted: Collection[int] | None = None) -> Iterator[Snippet]:
+        """See ``VideoReader.snippets``."""
+        for span in self._spans():
+            if wanted is not None and span.index not in wanted:
+                continue
+            frames = self._nearest(span)
+            if frames:
+                yield self._snippet(span, frames)
+            else:
+                self.info = self.info.with_hole(span.start, span.end, UNDECODABLE)
+
+    def key_snippets(self) -> Iterator[Snippet]:
+        """See ``VideoReader.key_snippets``: the first picture of each snippet, since any can be decoded by itself."""
+        for span in self._spans():
+            picture = self._picture(self._files[span.first])
+            yield self._snippet(span, [] if picture is None else [picture])
+
+    def _first_info(self, path: Pictures) -> VideoInfo:
+        for file in path.files:
+            self._alive()
+            if (found := _decode(file)) is not None:
+                frame, codec = found
+                height, width = (frame.width, frame.height) if _turns(frame) % 2 else (frame.height, frame.width)
+                duration = float(len(path.files) / path.fps)
+                return VideoInfo(path, 0, path.fps, duration, width, height, codec, path.stat().st_size)
+        count = len(path.files)
+        raise video_error(path, f"none of the {count} pictures can be decoded; check that they open elsewhere")
+
+    def _spans(self) -> Iterator[Span]:
+        """All snippets; ``info`` starts anew, and is complete after them."""
+        self.info = self._initial_info
+        count, fps = len(self._files), self.info.fps
+        for first in range(0, count, self._snippet_frames):
+            length = min(self._snippet_frames, count - first)
+            end = float((first + length) / fps)
+            yield Span(first // self._snippet_frames, first, length, float(first / fps), end)
+            self.info = replace(self.info, frames=first + length, duration=end)
+
+    def _nearest(self, span: Span) -> list[Picture]:
+        """The pictures to look at, or those nearest to them that can be decoded."""
+        chosen: dict[int, Picture] = {}
+        broken: set[int] = set()
+        for target in sample_offsets(span.length, self._sampled_frames):
+            for offset in sorted(range(span.length), key=lambda offset: abs(offset - target)):
+                if offset in chosen:
+                    break
+                picture = None if offset in broken else self._picture(self._files[span.first + offset])
+                if picture is not None:
+                    chosen[offset] = picture
+                    break
+                broken.add(offset)
+        return [chosen[offset] for offset in sorted(chosen)]
+
+    def _picture(self, file: Path) -> Picture | None:
+        """A file's picture, upright and of the size that is asked for; None if it cannot be decoded."""
+        self._alive()
+        found = _decode(file)
+        if found is None:
+            return None
+        frame, _ = found
+        turns = _turns(frame)
+        return np.rot90(self._scalers[turns % 2].picture(frame), turns)
+
+    def _snippet(self, span: Span, pictures: list[Picture]) -> Snippet:
+        frames = np.stack(pictures) if pictures else np.empty((0, *self._size, 3), np.uint8)
+        return Snippet(span.index, span.start, span.end, span.length, frames)
+
+
+def _turns(frame: VideoFrame) -> int:
+    """Quarter turns counter-clockwise that make a picture upright, by what the camera noted in it."""
+    return frame.rotation // 90 % 4
+
+
+def _decode(file: Path) -> tuple[VideoFrame, str] | None:
+    """The first picture in a file, and ffmpeg's name of its codec."""
+    try:
+        # Not by its name, of which ffmpeg might take a part for a number that counts.
+        with file.open("rb") as stream, av.open(stream, mode="r", metadata_errors="replace") as container:
+            video = container.streams.video[0]
+            return next(container.decode(video)), video.codec_context.name
+    except (OSError, av.FFmpegError, IndexError, StopIteration, ValueError):
+        return None
