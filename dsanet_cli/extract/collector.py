@@ -20,7 +20,7 @@ from dsanet_cli.video.probe import VideoInfo
 class VideoFeatures:
     """All features of a video: (N, crops, D), a mean for each snippet, and the video as it was before they were made.
 
-    ``origin`` is None where that could not be found out.
+    ``origin`` is None where it is unknown.
     """
 
     features: FloatArray
@@ -30,7 +30,7 @@ class VideoFeatures:
 class FeatureCollector(Collector[VideoFeatures]):
     """Averages the features of each snippet; a video with a hole is refused (protocol: features).
 
-    The features after a hole would be taken for those of an earlier time.
+    Features after a hole would be read as those of an earlier time.
     """
 
     def __init__(self, source: Source) -> None:

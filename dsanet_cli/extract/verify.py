@@ -1,4 +1,4 @@
-"""How close one's own features come to a published file, and by which pooling of frames that file was made."""
+"""How close this program's features come to a published file, and which pooling of frames that file was made with."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from dsanet_cli.video.probe import VideoInfo
 from dsanet_cli.video.reader import sample_offsets
 
 GOOD_COSINE = 0.9
-"""Mean cosine of the best pooling below which something else than the pooling must differ."""
+"""If the best pooling has a lower mean cosine, something other than the pooling differs."""
 POOLINGS: dict[str, Callable[[int], Sequence[int]]] = {
     "mean of all frames": range,
     "first frame": lambda count: range(min(count, 1)),
     "middle frame": lambda count: sample_offsets(count, 1),
 }
-"""Which of a snippet's frames are averaged, out of how many; the likeliest pooling first, which wins a tie."""
+"""Ways to pool a snippet's frames: which are averaged. The likeliest is first and wins a tie."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def run_verify(settings: VerifySettings) -> Comparison:
     """Compare a video's features with a published file and print what was found.
 
     Raises:
-        FeatureError: the published file is none, or of another width than the encoder.
+        FeatureError: the published file is not a feature file, or of another width than the encoder.
         VideoError: the video cannot be opened or decoded.
         UsageError: contradicting options, or a device or precision this machine does not have.
         ModelError: the encoder does not load.

@@ -1,4 +1,4 @@
-"""The folder that ``extract`` fills: names of feature files, which are done, and the sidecar that speaks for all."""
+"""The folder that ``extract`` fills: names of feature files, which are done, and the sidecar that describes all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SETTINGS: dict[str, Callable[[Extraction], object]] = {
     "storage": lambda made: made.storage,
     "precision": lambda made: made.precision,
 }
-"""What features of one folder have in common, the most telling first; they may differ in their crops."""
+"""Settings that all features of a folder share, the most telling first; crops may differ."""
 
 FloatArray = NDArray[np.float32]
 
@@ -42,7 +42,7 @@ def feature_file(folder: Path, relative: Path, crop: int) -> Path:
 
 
 def crop_of(path: Path) -> int | None:
-    """The crop that a feature file's name says; None where it says none."""
+    """The crop in a feature file's name; None where there is none."""
     match = _FEATURE_NAME.search(path.name)
     return int(match["crop"]) if match else None
 
@@ -88,7 +88,7 @@ def claim_folder(folder: Path, extraction: Extraction, relatives: Iterable[Path]
         FeatureError: a sidecar that is damaged.
         OutputError: the folder cannot be written.
     """
-    with contextlib.suppress(OSError):  # which writing the sidecar finds out, too
+    with contextlib.suppress(OSError):  # writing the sidecar reports it
         folder.mkdir(parents=True, exist_ok=True)
     with sidecar_lock(folder):
         write_extraction(folder, _claimed(folder, extraction, relatives, overwrite))
@@ -118,7 +118,7 @@ def _claimed(folder: Path, extraction: Extraction, relatives: Iterable[Path], ov
 
 def _read_sidecar(folder: Path, overwrite: bool) -> Extraction | None:
     if not (folder / SIDECAR_FILE).is_file():
-        return None  # one in a folder above speaks for other features
+        return None  # one in a folder above describes other features
     try:
         return read_extraction(folder)
     except FeatureError:

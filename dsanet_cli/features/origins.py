@@ -12,11 +12,11 @@ from dsanet_cli.files.sources import Source
 from dsanet_cli.version import __version__
 
 WRITING_SHARE = 0.05
-"""Of a run's time, at most, goes into writing the sidecar, which grows with the number of videos."""
+"""Largest share of a run's time that goes into writing the sidecar, which grows with the number of videos."""
 
 
 def origin(source: Source) -> MadeFrom | None:
-    """A video as it lies there, of which nothing is made yet; None where it cannot be read."""
+    """Size and modification time of a video before it is decoded; None where it cannot be read."""
     try:
         status = source.path.stat()
     except OSError:

@@ -19,7 +19,7 @@ K = TypeVar("K")
 FloatArray = NDArray[np.float32]
 
 BATCHES_PER_LANE = 2
-"""Batches handed to the encoder at most, for each that it works on at a time."""
+"""Most batches submitted per lane of the encoder."""
 
 
 NO_FRAMES = np.empty((0, 0, 0, 3), np.uint8)
@@ -34,7 +34,7 @@ class EncodedSnippet:
     """Seconds, as is ``end``."""
     end: float
     length: int
-    """Frames of the video that it stands for."""
+    """Frames of the video in this snippet."""
     features: FloatArray
     """(crops, k, D) of its k frames that were decoded."""
     picture: Picture | None
@@ -43,7 +43,7 @@ class EncodedSnippet:
 
 @dataclass
 class _Batch:
-    """Frames (size, H, W, 3) uint8 that are encoded together, and their features by crop once they are asked for."""
+    """Frames (size, H, W, 3) uint8 that are encoded together, and their features by crop once they are submitted."""
 
     frames: Picture
     filled: int = 0
@@ -56,7 +56,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Entry(Generic[K]):
-    """A snippet on its way; its frames are dropped, but for a picture, and lie in rows of batches."""
+    """A snippet that waits for its features; its frames are in rows of batches, and one is kept as a picture."""
 
     key: K
     snippet: Snippet
@@ -69,7 +69,7 @@ class _Entry(Generic[K]):
 
 
 class FrameBatcher(Generic[K]):
-    """Encodes the frames of snippets that may come from different videos, told apart by a key.
+    """Encodes the frames of snippets that may come from different videos, each with a key.
 
     All batches have the same size, the last ones padded, and a frame's features do not depend on the frames
     beside it: whichever videos run together, each gets what it would get alone.
@@ -106,7 +106,7 @@ class FrameBatcher(Generic[K]):
         self._entries.append(entry)
 
     def flush(self) -> None:
-        """Encode what waits for a batch to fill."""
+        """Encode the frames of the batch that is not full."""
         batch, self._batch = self._batch, None
         if batch is None:
             return
@@ -123,7 +123,7 @@ class FrameBatcher(Generic[K]):
             yield self._take()
 
     def rest(self) -> Iterator[tuple[K, EncodedSnippet]]:
-        """All that are left, waiting for the encoder."""
+        """The remaining snippets; waits for the encoder."""
         self.flush()
         while self._entries:
             yield self._take()

@@ -1,7 +1,7 @@
 """The true times of frames in an AVI file.
 
-AVI holds no time stamps: ffmpeg counts frames as it comes across them, so after a damaged spot all are early. The
-index at the file's end says which number each has.
+AVI has no time stamps: ffmpeg counts the frames that it finds, so after a damaged spot all times are too early. The
+index at the end of the file gives the number of each frame.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 CHUNK_HEADER = 8
-"""Bytes between the place that the index names and the frame."""
+"""Bytes between the position in the index and the frame."""
 COMPARED = 8
-"""Frames whose sizes say where in the index they are."""
+"""Frames whose sizes identify their place in the index."""
 
 
 def numbered(packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Iterator[tuple[Packet[VideoStream], int]]:
@@ -23,7 +23,7 @@ def numbered(packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Ite
 
     Args:
         packets: Of the stream, in the order of the file.
-        stream: Was not read from before.
+        stream: Not read from yet.
 
     Yields:
         Each packet, and how many stamps it was moved by; more than the one before where frames are missing.
@@ -45,7 +45,7 @@ def numbered(packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Ite
 
 
 def _offset(head: Sequence[Packet[VideoStream]], entries: Sequence[tuple[int, int, int]]) -> int:
-    """What lies between the places that the index names and the true ones.
+    """The difference between positions in the index and in the file.
 
     They count from the first frame, which is found too late where the start of the file is damaged.
     """

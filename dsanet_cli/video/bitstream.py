@@ -1,4 +1,4 @@
-"""What compressed frames of H.264 and HEVC say of themselves: their parts (NAL units) and their sequence parameters."""
+"""Reading compressed frames of H.264 and HEVC: their parts (NAL units) and their sequence parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ START_CODE = b"\x00\x00\x01"
 H264_SPS, H264_PPS = 7, 8
 HEVC_VPS, HEVC_SPS, HEVC_PPS = 32, 33, 34
 PARAMETER_SETS = {"h264": (H264_SPS, H264_PPS), "hevc": (HEVC_VPS, HEVC_SPS, HEVC_PPS)}
-"""Types of the NAL units that tell a decoder how to read the others."""
+"""Types of the NAL units that hold parameters for the others."""
 AVCC_HEADER, HVCC_HEADER = 5, 22
 """Bytes before the parameter sets in the header of an MP4, Matroska or FLV stream."""
 SCALING_PROFILES = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)
@@ -90,7 +90,7 @@ def is_parameter_set(codec: str, unit: bytes) -> bool:
 
 @dataclass(frozen=True)
 class H264Sequence:
-    """What an H.264 sequence parameter set says: how many bits frame numbers take, and whether all is progressive."""
+    """From an H.264 sequence parameter set: bits of a frame number, and whether all frames are progressive."""
 
     separate_planes: bool
     frame_number_bits: int
@@ -122,7 +122,7 @@ class H264Sequence:
 
 
 def _skip_chroma_and_scaling(bits: BitReader) -> bool:
-    """Whether the three planes are coded apart; what comes after that is read over."""
+    """Whether the three planes are coded apart; the fields after that are skipped."""
     chroma = bits.read_exp_golomb()
     separate_planes = chroma == 3 and bool(bits.read(1))
     bits.read_exp_golomb()
@@ -165,7 +165,7 @@ def _hvcc_sets(extradata: bytes) -> Iterator[bytes]:
 
 
 def _sized(data: bytes, at: int) -> tuple[bytes, int]:
-    """What follows its length in two bytes, and where it ends."""
+    """The bytes after a two-byte length, and the position after them."""
     end = at + 2 + int.from_bytes(data[at : at + 2], "big")
     if end > len(data):
         raise IndexError(end)

@@ -1,4 +1,4 @@
-"""The pictures of a chunk: from decord where it can decode all of it, from PyAV where not."""
+"""The pictures of a chunk: from decord where it can decode all of it, else from PyAV."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class ChunkDecoder:
         self._joint: Picture | None = None
 
     def decode(self, stretch: Stretch, targets: Mapping[int, Sequence[int]]) -> dict[int, Picture]:
-        """Decode what a chunk holds of some snippets; nothing is done where that is nothing.
+        """Decode a chunk's frames of some snippets; without targets, nothing is decoded.
 
         Args:
             stretch: The chunk.
-            targets: Numbers of the frames to look at, by the index of the snippet.
+            targets: Numbers of the frames wanted, by the index of the snippet.
 
         Returns:
             Pictures (H, W, 3) by frame number: the targets in this chunk, and for each that cannot be decoded the

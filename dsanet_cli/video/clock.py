@@ -1,4 +1,4 @@
-"""When each frame is shown, and where there is none to show."""
+"""The time of each frame, and where frames are missing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dsanet_cli.video.stamps import StampLine
 VARIED = 2.5
 """Distances of frames vary if nine tenths are not within this factor of the shortest tenth."""
 FEW_DISTANCES = 8
-"""Distances that are too few to tell."""
+"""Fewer distances than this say nothing."""
 PAUSES = 3
-"""Gaps, with nothing else amiss, from which on they are those of a recorder that pauses."""
+"""With this many gaps and no other fault, the recorder is taken to have paused."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Clock:
 
     Args:
         time_base: Seconds of a tick.
-        line: Has judged the stamps.
+        line: Judged the stamps.
         zero: Stamp of the file's start; None is the first frame's.
-        latest: Seconds after it at which the first frame is still believed to come.
+        latest: Most seconds between that and the first frame that are believed.
     """
 
     def __init__(self, time_base: Fraction, line: StampLine, zero: int | None = None, latest: float = 0.0) -> None:
@@ -45,7 +45,7 @@ class Clock:
         self._last: int | None = None
         self._end = 0
         self._distances: Counter[int] = Counter()
-        """By their length in milliseconds; gaps are left out, as they are of the sum ``_ticks``."""
+        """Counts of distances by their length in milliseconds, without gaps; the sum ``_ticks`` has none either."""
         self._ticks = 0
         self._gaps: list[Gap] = []
         self.start = 0.0
@@ -78,9 +78,9 @@ class Clock:
         return self._seconds(start)
 
     def gaps(self) -> tuple[tuple[Gap, ...], tuple[Gap, ...]]:
-        """Those in which frames are missing, and those of which that is not sure, each in order of time.
+        """Gaps in which frames are missing, and gaps in which they may be, each in order of time.
 
-        Not sure are gaps where the distances of frames vary anyway, and where a recorder seems to have paused.
+        They may be missing where the distances of frames vary anyway, or a recorder seems to have paused.
         """
         doubtful = [gap for gap in self._gaps if not gap.lost]
         if not self.varies() and len(doubtful) < PAUSES:
@@ -88,7 +88,7 @@ class Clock:
         return tuple(gap for gap in self._gaps if gap not in doubtful), tuple(doubtful)
 
     def varies(self) -> bool:
-        """Whether the distances of frames so far are all sorts of lengths, or too few to tell."""
+        """Whether the distances of frames so far vary, or are too few to tell."""
         total = self._distances.total()
         if total < FEW_DISTANCES:
             return True

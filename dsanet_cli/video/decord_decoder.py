@@ -1,4 +1,4 @@
-"""Decoding a chunk with decord: fast, and right where every frame is there."""
+"""Decoding a chunk with decord: fast, and right where no frame is missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def usable_cores() -> int:
 
 
 MOST_THREADS = min(usable_cores(), 4)
-"""Decoding threads of one video; more only lengthen the decoder's start at each chunk."""
+"""Decoding threads of one video; more only slow down the start of each chunk."""
 CHUNK_CONTAINERS = ("nut", "matroska", "mov")
 """Tried in turn. NUT holds nearly any codec, but decord wants a frame rate or a frame count, and ffmpeg finds
 neither in a NUT file of one frame or of some MPEG-4; one of the others then does it."""
@@ -95,7 +95,7 @@ class DecordDecoder:
 
 
 def no_room(path: Path, error: OSError) -> VideoError:
-    """What to tell where a temporary file for the video at ``path`` cannot be written."""
+    """The error for a temporary file of the video at ``path`` that cannot be written."""
     return video_error(path, f"no temporary file can be written ({error.strerror}); free some space or set TMPDIR")
 
 
@@ -145,10 +145,10 @@ def _next(reader: Any) -> Any:
 def load_decord() -> ModuleType:
     """Import decord; to be called when the first video is opened, not before.
 
-    What decord loads goes in front of whatever the process loads later: torch must come first, or its code for GPUs
-    may crash. And decord2 loads all CUDA libraries that lie in the package ``nvidia``, for nothing, since frames are
-    decoded on the CPU: each decoding process would take 700 MB and half a second more, and one of the libraries,
-    libnvblas, would stand in for the matrix products of a torch that is loaded later, and crash.
+    Libraries that decord loads take precedence over those loaded later: torch must come first, or its GPU code
+    may crash. And decord2 loads all CUDA libraries of the package ``nvidia``, needlessly, since frames are decoded on
+    the CPU: each decoder process would take 700 MB and half a second more, and one of the libraries, libnvblas,
+    would replace the matrix products of a torch that is loaded later, and crash.
     """
     with _without("nvidia"):
         import decord  # noqa: PLC0415
@@ -160,7 +160,7 @@ def load_decord() -> ModuleType:
 
 @contextlib.contextmanager
 def _without(package: str) -> Iterator[None]:
-    """Nobody finds ``package`` within the block."""
+    """Within the block, ``package`` cannot be imported."""
     found = sys.modules.get(package)
     sys.modules[package] = None  # type: ignore[assignment]  # how Python marks what cannot be imported
     try:

@@ -1,4 +1,4 @@
-"""What a file says of itself before it is read: rate, start and end."""
+"""What a file's header says: frame rate, start and end."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 DEFAULT_RATE = Fraction(25)
-"""Frames per second where neither the file nor a person says."""
+"""Frames per second where neither the file nor the user says."""
 LARGEST_DENOMINATOR = 1001
 """Of frame rates: those of television are multiples of 1 / 1001."""
 SAME_RATE = 0.02
-"""Share by which the rate that a file names may differ from the one that its time stamps have."""
+"""Share by which a file's frame rate may differ from that of its time stamps."""
 RATELESS_FORMATS = ("h264", "hevc", "vvc", "mjpeg", "m4v", "obu")
-"""Formats that are nothing but compressed frames, so that the rate can be among them at most."""
+"""Formats without a container: if there is a frame rate, it is in the compressed frames."""
 ABSOLUTE_FORMATS = ("matroska,webm", "asf", "flv")
-"""Formats in whose header stands the last time stamp, or the length: it depends on who wrote the file."""
+"""Formats whose header has the last time stamp or the length, depending on the program that wrote it."""
 COUNTED_FORMATS = ("avi",)
-"""Formats in whose header stands the number of frames."""
+"""Formats whose header has the number of frames."""
 ESTIMATED_FORMATS = ("mpegts", "mpeg", "ogg")
-"""Formats without a length; what ffmpeg says of it was read off the file's end."""
+"""Formats without a length in the header; ffmpeg estimates it from the end of the file."""
 LONGEST_GAP = 3600.0
 """Seconds from a frame to the next that are believed where no length says more: beyond that, recordings were joined,
 or the 33 bits of a time stamp have run over."""
@@ -34,12 +34,12 @@ MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
 class Header:
-    """What the header of an open file says of one of its video streams.
+    """The header's entries for one video stream of an open file.
 
     Args:
         container: The file.
         stream: The stream.
-        fps: Frames per second that a person says a file without a rate has.
+        fps: Frames per second, given by the user, of a file without a rate.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream, fps: Fraction | None) -> None:
@@ -48,17 +48,17 @@ class Header:
         self._format = container.format.name
         coded = _positive(stream.codec_context.framerate)
         self.names_rate = self._format not in RATELESS_FORMATS or coded is not None
-        """Whether the file says how many frames it has per second, by time stamps or otherwise."""
+        """Whether the file gives a frame rate, by time stamps or otherwise."""
         candidates = (stream.average_rate, stream.guessed_rate, coded)
         self.rates = tuple(rate for rate in map(_positive, candidates) if rate is not None)
-        """Frames per second by different accounts, the best first; none is certain."""
+        """Frames per second from several sources, the most reliable first."""
         if self._format in RATELESS_FORMATS:
             self.rates = (coded or fps or DEFAULT_RATE,)
         self.rate = self.rates[0] if self.rates else DEFAULT_RATE
         self.zero = self._find_zero()
         """The stamp of the stream at the start of the file: players count from the earliest of sound and picture."""
         self.end = self.end_from(self.zero)
-        """Seconds from the start of the file at which the picture ends; 0 where it does not say."""
+        """Seconds from the start of the file at which the picture ends; 0 where that is unknown."""
 
     @property
     def longest_gap(self) -> float:
@@ -84,7 +84,7 @@ class Header:
         Args:
             end: Seconds from the start of the file up to which it could be read.
             zero: The stamp at the start of the file.
-            latest_stray: The latest time stamp that was not believed. Those who write headers believe all.
+            latest_stray: The latest time stamp that was not believed. Programs that write headers believe all of them.
         """
         if self._format in ESTIMATED_FORMATS:
             return None
@@ -95,13 +95,13 @@ class Header:
         return promised if promised - known > max(MISSING_SECONDS, MISSING_SHARE * promised) else None
 
     def true_rate(self, measured: Fraction | None) -> Fraction:
-        """The rate that the file names if its time stamps bear it out, else the ``measured`` one."""
+        """The file's rate if its time stamps agree with it, else the ``measured`` one."""
         if measured is None:
             return self.rate
         best = min(self.rates, key=lambda rate: abs(rate - measured), default=measured)
         if abs(best - measured) <= SAME_RATE * measured:
             return best
-        return measured.limit_denominator(LARGEST_DENOMINATOR) or measured  # some name the rate of their clock
+        return measured.limit_denominator(LARGEST_DENOMINATOR) or measured  # some files give the rate of their clock
 
     def _find_zero(self) -> int | None:
         base = self._stream.time_base

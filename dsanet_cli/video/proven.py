@@ -1,7 +1,7 @@
-"""Which chunks decord may decode: those of which it is proven that its pictures are PyAV's to the bit.
+"""Which chunks decord may decode: those for which tests prove that its pictures equal PyAV's to the bit.
 
-A chunk is cut out of its file and written to another one, and decord sees nothing but that. What the cutting loses,
-decord does not know, and decodes all the same, to noise:
+A chunk is cut out of its file and written to another one, and decord reads only that. Parameters that the cut loses
+are unknown to decord, which decodes all the same, to noise:
 
     file     header A   key . . . .  key . . . .  [new header B]  key . . . .  key . . . .
     chunks   A + key . . . .         A + key . .                  A + key ✗ ✗  A + key ✗ ✗
@@ -42,12 +42,12 @@ PROVEN: Mapping[str, Kind] = MappingProxyType(
         "av1": Kind(frozenset({MP4, MATROSKA}), frozenset({"yuv420p", "yuv420p10le"})),
     }
 )
-"""By ffmpeg's name of the codec. What is not here goes to PyAV, which costs about the same. Left out on purpose: codecs
-whose pictures can be interlaced without a word in the header, and those that have frames that are never shown."""
+"""By ffmpeg's name of the codec. All others go to PyAV, which costs about the same. Left out on purpose: codecs whose
+pictures can be interlaced although the header does not say so, and those with frames that are never shown."""
 
 
 class Prover:
-    """Says of each chunk of one video whether decord may have it; asked for all of them in order.
+    """Decides for each chunk of one video whether decord may decode it; is asked about all of them in order.
 
     Args:
         demuxer: Of the video.
@@ -69,7 +69,7 @@ class Prover:
     def is_proven(self, chunk: Chunk) -> bool:
         """Whether the chunk holds nothing that decord gets wrong."""
         if self._proven and self._codec in PARAMETER_SETS:
-            # Others than those of the header can count for later chunks, too, which would not hold them.
+            # Parameters other than the header's can apply to later chunks, too, which do not contain them.
             self._proven = all(
                 unit in self._header.parameter_sets
                 for packet in chunk.packets

@@ -18,29 +18,29 @@ from fractions import Fraction
 from itertools import pairwise
 
 REORDERED = 16
-"""Frames that a codec can hold back at most to show others first."""
+"""Most frames that a codec can hold back to show others first."""
 AHEAD = 12
-"""Frames that are heard about a doubtful stamp."""
+"""Frames that are compared with a doubtful stamp."""
 AGREEING = 0.6
 """Share of them that must agree with it to be believed, where frames are evenly spread."""
 FEW = 4
-"""Fewer frames at the end are counted as this many."""
+"""At the end of a video, fewer frames count as this many."""
 GAP_SECONDS, GAP_FRAMES = 1.0, 5
 """Frames further apart than the larger of these, in seconds and in usual distances, have a gap between them."""
 MOST_REPEATS = 3
 """Frames that can have the same stamp; with more, it says nothing."""
 MEASURED = 16
-"""Frames after which the usual distance is measured anew."""
+"""Frames after which the usual distance is measured again."""
 
 
 @dataclass(frozen=True)
 class Believed:
-    """What to make of a stamp.
+    """What a stamp is taken for.
 
     Attributes:
         stamp: In ticks of the stream's time base; None where nothing is known.
-        guessed: The file says nothing, or something else.
-        gap: Far after the frames before, and rightly so.
+        guessed: The file has none, or one that is not believed.
+        gap: Far after the frames before, and believed.
     """
 
     stamp: int | None
@@ -53,7 +53,7 @@ class StampLine:
 
     Args:
         time_base: Seconds of a tick.
-        rate: Frames per second where the stamps do not say.
+        rate: Frames per second where there are no stamps.
         reordered: Frames are not shown in the order in which they are decoded.
         longest_gap: Seconds from a frame to the next that are still believed.
     """
@@ -163,12 +163,12 @@ class StampLine:
         for number, value in enumerate(later, 1):
             reach = number * self.gap
             if at - self._back <= value <= at + reach:
-                # what lies between both belongs to the nearer one before it
+                # a stamp between both belongs to the nearer one before it
                 old, new = (old, new + 1) if at > self._front or value < self._front - self._back else (old + 1, new)
             elif self._front - self._back <= value <= self._front + reach:
                 old += 1
         doubtful = self._is_steady(later) and not 0 < at - self._front <= self.gap
-        if old == new == 0:  # the end, or stamps all over the place
+        if old == new == 0:  # the end, or stamps without any order
             return not later and at > self._front and not doubtful
         return new > (AGREEING * max(len(later), FEW) if doubtful else old)
 
