@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from dsanet_cli.timeline.schema import timeline_schema
 from dsanet_cli.video.demux import CHUNK_FRAMES
 
 DSANET = Path(sys.executable).with_name("dsanet")
@@ -20,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(*arguments, cwd=None, stdin="", **environment):
-    return subprocess.run(
+    """Run ``dsanet``; the results that ``detect`` leaves must fit the schema that the package ships."""
+    done = subprocess.run(
         [DSANET, *map(str, arguments)],
         check=False,
         cwd=cwd,
@@ -30,6 +35,32 @@ def run(*arguments, cwd=None, stdin="", **environment):
         text=True,
         timeout=120,
     )
+    if arguments and arguments[0] == "detect":
+        check_results(Path(cwd or ".") / _output(list(map(str, arguments))))
+    return done
+
+
+def _output(arguments):
+    places = [value for name, value in itertools.pairwise(arguments) if name in ("-o", "--output")]
+    return places[-1] if places else "dsanet-results"
+
+
+def check_results(folder):
+    """Every result below ``folder`` fits the schema, which also names each of its entries."""
+    for path in folder.rglob("*.json"):
+        text = path.read_text()
+        if '"snippets"' in text:
+            STRICT.validate(json.loads(text))
+
+
+def _strict_schema():
+    schema = timeline_schema()
+    for definition in schema["$defs"].values():
+        definition["additionalProperties"] = False
+    return schema
+
+
+STRICT = Draft202012Validator(_strict_schema())
 
 
 def read_csv(path):

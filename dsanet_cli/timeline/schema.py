@@ -1,12 +1,15 @@
 """The timeline file as it lies on the disk: what its entries are called, their types and bounds.
 
 Readers ignore entries that they do not know, and an entry that is new has a default, so that older files stay
-readable and ``schema`` stays 1. ``timeline.schema.json`` says the same in a form that other programs read.
+readable and ``schema`` stays 1. ``timeline.schema.json`` says the same in a form that other programs read;
+``python -m dsanet_cli.timeline.schema`` writes it anew.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -78,3 +81,12 @@ class AnyVersion:
 def timeline_schema() -> dict[str, Any]:
     """The JSON Schema of timeline files."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema(TimelineFile)}
+
+
+def schema_text() -> str:
+    """What ``timeline.schema.json`` holds."""
+    return json.dumps(timeline_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name(SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
