@@ -8,6 +8,8 @@ import io
 import itertools
 import os
 import re
+import stat
+import sys
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -274,7 +276,7 @@ class _Finder:
             folders: list[Path] = []
             for entry in entries:
                 path = folder / entry.name
-                if entry.name.startswith("."):
+                if _is_marked_hidden(entry):
                     continue
                 if entry.is_symlink() and not os.path.exists(path):
                     if wanted(entry.name):
@@ -349,6 +351,13 @@ def _by_folder(files: Iterable[Path]) -> dict[Path, list[Path]]:
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
+
+
+def _is_marked_hidden(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is hidden: by a dot, or as Windows marks recycle bins and folders of its own."""
+    if sys.platform == "win32" and entry.stat(follow_symlinks=False).st_file_attributes & stat.FILE_ATTRIBUTE_HIDDEN:
+        return True
+    return entry.name.startswith(".")
 
 
 def _natural_key(name: str) -> tuple[list[str | int], str]:

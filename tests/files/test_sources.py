@@ -3,15 +3,17 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 import sys
 import urllib.parse
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dsanet_cli.errors import SourceError
-from dsanet_cli.files.sources import find_sources
+from dsanet_cli.files.sources import _is_marked_hidden, find_sources
 from dsanet_cli.files.typed import LONGEST_LINE
 
 
@@ -504,3 +506,18 @@ def test_the_rate_of_pictures():
     make("in/1.jpg")
     (source,) = find_sources(["in"], False, None, Fraction(10)).sources
     assert source.path.fps == 10
+
+
+def test_what_windows_hides_is_left_out(monkeypatch):
+    class Entry:
+        def __init__(self, name, attributes):
+            self.name, self.attributes = name, attributes
+
+        def stat(self, *, follow_symlinks):
+            return SimpleNamespace(st_file_attributes=self.attributes)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    recycle_bin = Entry("$RECYCLE.BIN", stat.FILE_ATTRIBUTE_HIDDEN | stat.FILE_ATTRIBUTE_SYSTEM)
+    assert _is_marked_hidden(recycle_bin)
+    assert _is_marked_hidden(Entry(".cache", 0))
+    assert not _is_marked_hidden(Entry("cameras", stat.FILE_ATTRIBUTE_DIRECTORY))
