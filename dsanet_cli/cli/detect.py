@@ -53,7 +53,10 @@ def detect(
         str, typer.Option("--output", "-o", help="Folder for results, or a URL; - writes one result to stdout.")
     ] = "dsanet-results",
     formats: Annotated[
-        list[Format] | None, typer.Option("--format", "-f", help="What to write; repeat for several. (default: all)")
+        list[Format] | None,
+        typer.Option(
+            "--format", "-f", help="What to write beside the JSON; repeat for several. (default: csv and png)"
+        ),
     ] = None,
     model: Annotated[str, typer.Option("--model", help="Name or directory of the model.")] = "scenes",
     threshold: Annotated[
@@ -100,7 +103,8 @@ def detect(
         bool | None,
         typer.Option(
             "--skip-existing/--overwrite",
-            help="Keep whole results of the same model and settings, or redo them. (default: keep in folders)",
+            help="Keep whole results of the same model and settings, or redo them and replace what is in the way. "
+            "(default: keep in folders)",
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only events and errors.")] = False,
@@ -156,6 +160,7 @@ def detect(
         release=release,
         merge_gap=merge_gap,
         min_length=min_length,
+        replace_others=skip_existing is False,
     )
     outcome = run_batch(
         BatchSettings(
@@ -172,5 +177,5 @@ def detect(
     )
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if outcome.failed:
+    if outcome.failed or not outcome.summarised:
         raise typer.Exit(SOME_FAILED if outcome.done else ALL_FAILED)

@@ -58,8 +58,10 @@ class Printer:
         if timeline.coverage.holes:
             self.log(f"{path}: {format_coverage(timeline)}")
 
-    def kept(self, kept: int, remaining: int) -> None:
-        """Print how many results of an earlier run stand."""
+    def kept(self, kept: int, remaining: int, outdated: int) -> None:
+        """Print how many results of an earlier run stand, and how many of those to do another version has done."""
+        if outdated:
+            self.log(f"{outdated} result{'s' * (outdated > 1)} of another version of dsanet made anew")
         if kept:
             self.log(f"{kept} result{'s' * (kept > 1)} of an earlier run kept, {remaining} to do")
 

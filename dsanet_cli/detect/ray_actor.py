@@ -64,8 +64,8 @@ class RayActor:
 
     def analyse(self, source: Source, skip_done: bool) -> Timeline | DsanetError:
         """Analyse a source and write its result, unless there is one that stands."""
-        if skip_done and (timeline := self._runner.finished(source)) is not None:
-            return timeline
+        if (settled := self._runner.settled(source, skip_done)) is not None:
+            return settled
         result = self._results[source] = Future()
         if is_feature_file(source.path):
             self._runner.run([source], _unwatched, self._report)

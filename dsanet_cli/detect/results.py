@@ -1,104 +1,257 @@
-"""Result files: where they go, whether they are there already, and writing them."""
+"""Result files: where they go, whose they are, whether they are there already, and writing them."""
 
 from __future__ import annotations
 
+import dataclasses
+import errno
+import io
+import os
 import secrets
 import sys
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import IO
 
 from dsanet_cli.detect.analysis import Detection
 from dsanet_cli.detect.detector import Detector
-from dsanet_cli.errors import OutputError
+from dsanet_cli.detect.record import Owner, location, read_abridged, read_owner
+from dsanet_cli.errors import DsanetError, OutputError
 from dsanet_cli.files.folders import Folder
+from dsanet_cli.files.result_names import folded
 from dsanet_cli.files.sources import Source, is_feature_file
-from dsanet_cli.timeline.files import parse_timeline, write_csv, write_json
+from dsanet_cli.names import printable
+from dsanet_cli.timeline.files import write_csv, write_json
 from dsanet_cli.timeline.timeline import Timeline
+from dsanet_cli.version import __version__
 
-FORMATS = ("json", "csv", "png")
-TRUSTED_FORMAT = "json"
-"""The file that says by what it was made. It is written last, so that where it fits, the others do too."""
+RECORD = "json"
+"""The format that is always written: it says of what, by what and how the others were made, too. It is written last, so
+that where it fits, the others do."""
+FORMATS = (RECORD, "csv", "png")
+PROGRAM = f"dsanet {__version__}"
+_MARKS = {RECORD: b'"schema"', "csv": b"start,end,score,label", "png": b"dsanet"}
+"""What the beginning of a file of each format holds that this program wrote."""
+_BEGINNING = 1024
+"""Bytes."""
 
 
-@dataclass(frozen=True)
+class TakenError(OutputError):
+    """The place of a result holds something else; nothing was touched."""
+
+
 class ResultFolder:
-    """The files of a run below one folder, a set of ``formats`` for each video."""
+    """The results of a run below one folder: a record for each video, and what else ``formats`` says.
 
-    folder: Folder
-    formats: tuple[str, ...]
+    Args:
+        folder: Where they go.
+        formats: To be written; others of the same video that are there already are written anew, too.
+        detector: What they are made with.
+        encoder_sha256: Of the encoder weights that were given beside the model.
+        overwrite: Replace what belongs to other videos.
+    """
 
-    def check_writable(self) -> None:
-        """Find out before the work begins whether results can be written.
+    def __init__(
+        self, folder: Folder, formats: tuple[str, ...], detector: Detector, encoder_sha256: str | None, overwrite: bool
+    ) -> None:
+        self._folder = folder
+        self._formats = {RECORD, *formats}
+        self._detector = detector
+        self._encoder_sha256 = encoder_sha256
+        self._overwrite = overwrite
+        self._there: defaultdict[str, set[PurePath]] = defaultdict(set)
+        """The files in the folder, by their names in a form that ignores case."""
+        for name in folder.names():
+            self._there[folded(name)].add(name)
+        self._statuses: dict[Source, os.stat_result] = {}
+        """Of the sources before they are analysed."""
+        self.outdated = 0
+        """Results met that another version of the program wrote, and nothing else is wrong with."""
 
-        Raises:
-            OutputError: they cannot.
+    def settled(self, source: Source, skip_done: bool) -> Timeline | DsanetError | None:
+        """What is known of a source before it is analysed, which it has to pass through.
+
+        Returns:
+            The result of an earlier run, if ``skip_done`` and it is whole, of the same video as it is now, and made the
+            same way; an error, if the place of its result is taken; else None, and the source is to be analysed.
         """
-        probe = PurePath(f".{secrets.token_hex(8)}.probe")
-        with self.folder.write(probe, "wb"):
-            pass
-        self.folder.remove(probe)
-
-    def finished(self, source: Source, detector: Detector) -> Timeline | None:
-        """The result of an earlier run, if it is whole, not older than its video, and made the same way."""
-        names = {kind: result_name(source, kind) for kind in {*self.formats, TRUSTED_FORMAT}}
         try:
-            made = {kind: self.folder.modified(name) for kind, name in names.items()}
             status = source.path.stat()
-            # The others are older, unless a run with other settings was stopped before it wrote this one.
-            if max(made.values()) > made[TRUSTED_FORMAT] or min(made.values()) < status.st_mtime:
-                return None
-            name = names[TRUSTED_FORMAT]
-            timeline = parse_timeline(self.folder.read(name), str(name))
-        except (OSError, OutputError):
+        except (OSError, ValueError):  # its analysis says what is wrong with it
             return None
-        same = (
-            timeline.video.path == str(source.path)
-            and timeline.video.bytes == status.st_size
-            and (timeline.video.fps == detector.settings.feature_fps or not is_feature_file(source.path))
+        self._statuses[source] = status
+        try:
+            self._check_place(source)
+            return self._finished(source, status) if skip_done else None
+        except OutputError as error:
+            return error
+
+    def _finished(self, source: Source, status: os.stat_result) -> Timeline | None:
+        names = {kind: result_name(source, kind) for kind in self._formats}
+        if not all(self._is_there(name) for name in names.values()):
+            return None
+        try:
+            # The others are older, unless a run with other settings was stopped before it wrote the record.
+            made = {kind: self._folder.modified(name) for kind, name in names.items()}
+            timeline = read_abridged(self._folder, names[RECORD])
+        except OutputError:
+            return None
+        owner = Owner.of(dataclasses.asdict(timeline.video))
+        stands = owner is not None and owner.is_unchanged(status) and max(made.values()) <= made[RECORD]
+        if not stands or not self._is_made_alike(timeline, source):
+            return None
+        if timeline.program != PROGRAM:
+            self.outdated += 1
+            return None
+        return dataclasses.replace(timeline, video=dataclasses.replace(timeline.video, path=str(source.path)))
+
+    def _is_made_alike(self, timeline: Timeline, source: Source) -> bool:
+        detector = self._detector
+        return (
+            (timeline.video.fps == detector.settings.feature_fps or not is_feature_file(source.path))
             and timeline.model.sha256 == detector.model.sha256
+            and timeline.model.encoder_sha256 == self._encoder_of(source)
             and timeline.sampling == detector.sampling(source.path)
             and timeline.rule == detector.rule
         )
-        return timeline if same else None
 
-    def write(self, source: Source, detection: Detection) -> None:
-        """Write all formats, each whole or not at all.
+    def _encoder_of(self, source: Source) -> str | None:
+        return None if is_feature_file(source.path) else self._encoder_sha256
+
+    def write(self, source: Source, detection: Detection) -> Timeline:
+        """Write all formats, each whole or not at all; the timeline as it is on record.
 
         Raises:
             OutputError: a file cannot be written.
+            TakenError: meanwhile another run has written the result of another video there.
         """
-        for kind in sorted(self.formats, key=TRUSTED_FORMAT.__eq__):
+        status = self._statuses.get(source) or source.path.stat()
+        timeline = on_record(source, detection.timeline, status, self._encoder_of(source))
+        complete = dataclasses.replace(detection, timeline=timeline)
+        kinds = self._formats | {kind for kind in FORMATS if self._is_there(result_name(source, kind))}
+        contents = {kind: _content(kind, complete) for kind in sorted(kinds, key=RECORD.__eq__)}
+        with self._folder.lock():
+            self._notice_others(source)
+            self._check_place(source)
+            for kind, content in contents.items():
+                name = result_name(source, kind)
+                for twin in self._twins(name):
+                    self._folder.remove(twin)
+                with self._folder.write(name, "wb") as stream:
+                    stream.write(content)
+                self._there[folded(name)] = {name}
+        return timeline
+
+    def _check_place(self, source: Source) -> None:
+        """Make sure that what lies where the result of ``source`` goes is of the same video, or may be replaced.
+
+        Raises:
+            TakenError: it is another's; names both.
+        """
+        if self._overwrite:
+            return
+        owned = self._is_owned(source)
+        for kind in FORMATS:
             name = result_name(source, kind)
-            if kind == "png":
-                with self.folder.write(name, "wb") as image:
-                    _write_plot(detection, image)
-            else:
-                with self.folder.write(name, "w") as stream:
-                    _write_text(kind, detection.timeline, stream)
+            for twin in self._twins(name):
+                raise self._taken(source, twin, "has a name that some systems take for the same")
+            if not owned and self._is_there(name) and not self._is_ours(kind, name):
+                raise self._taken(source, name, "is there and was not written by dsanet")
+
+    def _is_owned(self, source: Source) -> bool:
+        """Whether there is a record, and ``source`` is its video."""
+        record = result_name(source, RECORD)
+        owner = read_owner(self._folder, record) if self._is_there(record) else None
+        if owner is None:
+            return False
+        status = self._statuses.get(source)
+        if not owner.is_at(source.path) and not (status and owner.is_moved_to(source.path, status)):
+            raise self._taken(source, record, f"holds the result of another video, {printable(owner.path)}")
+        return True
+
+    def _is_ours(self, kind: str, name: PurePath) -> bool:
+        beginning, _ = self._folder.read_ends(name, _BEGINNING)
+        return not beginning or _MARKS[kind] in beginning
+
+    def _taken(self, source: Source, name: PurePath, why: str) -> TakenError:
+        way_out = "choose another --output, or replace it with --overwrite"
+        return TakenError(f"{source.path}: not analysed, {self._folder}{name} {why}; {way_out}")
+
+    def _notice_others(self, source: Source) -> None:
+        """Take into account what other runs wrote since this one began."""
+        for name in (result_name(source, kind) for kind in FORMATS):
+            if self._folder.exists(name):
+                self._there[folded(name)].add(name)
+
+    def _is_there(self, name: PurePath) -> bool:
+        return name in self._there.get(folded(name), ())
+
+    def _twins(self, name: PurePath) -> set[PurePath]:
+        """Files whose names differ from ``name`` in nothing but what some file systems ignore."""
+        return self._there.get(folded(name), set()) - {name}
 
 
-def result_name(source: Source, kind: str) -> PurePath:
-    """The place below the output folder of a source's result in a format."""
+def result_name(source: Source, kind: str = RECORD) -> PurePath:
+    """Where the result of a source goes, below the output folder."""
     return source.relative.with_name(f"{source.relative.name}.{kind}")
 
 
+def check_writable(folder: Folder) -> None:
+    """Find out before the work begins whether results can be written.
+
+    Raises:
+        OutputError: they cannot.
+    """
+    probe = PurePath(f".{secrets.token_hex(8)}.probe")
+    with folder.write(probe, "wb"):
+        pass
+    folder.remove(probe)
+
+
+def on_record(source: Source, timeline: Timeline, status: os.stat_result, encoder_sha256: str | None) -> Timeline:
+    """A timeline with what its record says of how it came about, by which later runs know whether it stands.
+
+    Args:
+        source: What was analysed.
+        timeline: What was found.
+        status: Of the file before.
+        encoder_sha256: Of the encoder weights that were given beside the model.
+    """
+    video = dataclasses.replace(timeline.video, mtime=status.st_mtime, real_path=location(source.path))
+    model = dataclasses.replace(timeline.model, encoder_sha256=encoder_sha256)
+    return dataclasses.replace(timeline, video=video, model=model, program=PROGRAM)
+
+
 def write_stdout(kind: str, detection: Detection) -> None:
-    """Write one result in one format to stdout."""
+    """Write one result in one format to stdout; a reader who has seen enough may leave.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    content = _content(kind, detection)
+    try:
+        sys.stdout.flush()
+        with open(sys.stdout.fileno(), "wb", closefd=False) as stream:
+            stream.write(content)
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        if error.errno != errno.EINVAL or sys.platform != "win32":  # which says this of a pipe whose reader has left
+            raise OutputError(f"the result cannot be written to stdout: {error.strerror}") from error
+
+
+def _content(kind: str, detection: Detection) -> bytes:
     if kind == "png":
-        _write_plot(detection, sys.stdout.buffer)
-    else:
-        _write_text(kind, detection.timeline, sys.stdout)
+        return _plot(detection)
+    text = io.StringIO()
+    write: Callable[[Timeline, IO[str]], None] = write_json if kind == RECORD else write_csv
+    write(detection.timeline, text)
+    return text.getvalue().encode()
 
 
-def _write_text(kind: str, timeline: Timeline, stream: IO[str]) -> None:
-    if kind == "json":
-        write_json(timeline, stream)
-    else:
-        write_csv(timeline, stream)
-
-
-def _write_plot(detection: Detection, stream: IO[bytes]) -> None:
+def _plot(detection: Detection) -> bytes:
     from dsanet_cli.timeline.plot import save_plot  # noqa: PLC0415  (matplotlib loads while the first video is analysed)
 
-    save_plot(detection.timeline, stream, detection.thumbnails)
+    image = io.BytesIO()
+    save_plot(detection.timeline, image, detection.thumbnails)
+    return image.getvalue()

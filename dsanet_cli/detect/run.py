@@ -7,21 +7,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePath
 
 from dsanet_cli.detect.notes import described, without_effect
 from dsanet_cli.detect.printing import Printer, count_events
-from dsanet_cli.detect.results import result_name
+from dsanet_cli.detect.results import RECORD, TakenError, result_name
 from dsanet_cli.detect.runner import Runner, RunnerSettings
-from dsanet_cli.detect.summary import SummaryRow, write_summary
-from dsanet_cli.errors import DsanetError, UsageError
+from dsanet_cli.detect.summary import SummaryRow, update_summary
+from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source, find_sources, is_feature_file
 from dsanet_cli.names import printable
 from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.timeline.timeline import Timeline
-
-SUMMARY_FILE = "summary.csv"
 
 
 @dataclass(frozen=True)
@@ -45,11 +42,14 @@ class BatchSettings:
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """How many inputs were analysed (or found done already), how many failed, and whether Ctrl-C came before."""
+    """How many inputs were analysed (or found done already), how many failed, and what went wrong with the whole."""
 
     done: int
     failed: int
     interrupted: bool = False
+    """Whether Ctrl-C came before the end."""
+    summarised: bool = True
+    """Whether ``summary.csv`` is as it should be."""
 
 
 def run_batch(settings: BatchSettings) -> BatchOutcome:
@@ -58,7 +58,7 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     Raises:
         UsageError: settings that contradict each other.
         ModelError: the model does not load.
-        OutputError: the output folder or the summary cannot be written.
+        OutputError: the output folder cannot be written.
     """
     fps = settings.work.detect.feature_fps
     listing = find_sources(settings.sources, settings.recursive, sys.stdin, fps).shard(*settings.shard)
@@ -69,7 +69,7 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     run = _Run(settings, several)
     run.print_notes(listing.sources)
     for problem in listing.problems:
-        run.report_failure(problem.argument, problem)
+        run.report_failure(SummaryRow.failed(problem.argument, str(problem)), problem)
     interrupted = False
     failure: DsanetError | None = None
     if listing.sources:
@@ -82,16 +82,13 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
                 raise
             failure = error
     rows = run.rows_in_order(listing.sources)
+    summarised = output is None or run.summarise(output, rows)
     if several and rows:
-        folder = None if output is None else open_folder(output)
-        if folder is not None:
-            with folder.write(PurePath(_summary_name(settings.shard)), "w") as stream:
-                write_summary(rows, stream)
         run.printer.table(rows)
-        if folder is not None:
-            run.printer.place(str(folder))
+        if output is not None:
+            run.printer.place(str(open_folder(output)))
     elif output is not None and any(row.status == "ok" for row in rows):
-        names = [result_name(listing.sources[0], kind) for kind in settings.work.formats]
+        names = [result_name(listing.sources[0], kind) for kind in dict.fromkeys((RECORD, *settings.work.formats))]
         run.printer.place(str(open_folder(output)), names)
     if failure is not None:
         raise failure
@@ -99,7 +96,7 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     if interrupted:
         left = len(listing.sources) + len(listing.problems) - len(rows)
         run.printer.interrupted(left)
-    return BatchOutcome(len(rows) - failed, failed, interrupted)
+    return BatchOutcome(len(rows) - failed, failed, interrupted, summarised)
 
 
 class _Run:
@@ -135,8 +132,8 @@ class _Run:
         if not all(is_feature_file(source.path) for source in sources):
             runner.load_encoder()
         self.printer.log(runner.describe())
-        remaining = [source for source in sources if not self._is_kept(runner, source)]
-        self.printer.kept(len(sources) - len(remaining), len(remaining))
+        remaining = [source for source in sources if not self._is_settled(runner, source)]
+        self.printer.kept(sum(row.status == "ok" for row in self.rows), len(remaining), runner.outdated)
         with BatchProgress(remaining, self.settings.quiet) as progress:
             self._print_above(progress)
             runner.run(remaining, progress.watch, partial(self._conclude, progress))
@@ -160,38 +157,48 @@ class _Run:
     ) -> None:
         """Report how one input went."""
         if isinstance(result, DsanetError):
-            self.report_failure(str(source.path), result)
+            self._report_source(source, result)
             progress.done(source, "failed")
             return
         elapsed = progress.elapsed(source)
         if self.settings.verbose and elapsed is not None:
             self.printer.log(f"{printable(source.path)}: analysed in {elapsed:.1f} s")
-        self._report(result)
+        self._report_source(source, result)
         progress.done(source, count_events(result), 0 if frames_watched else result.video.frames)
 
-    def _is_kept(self, runner: Runner, source: Source) -> bool:
-        """Whether an earlier run's result stands, which is reported as if it were new."""
-        timeline = runner.finished(source) if self.skip_done else None
-        if timeline is not None:
-            self._report(timeline)
-        return timeline is not None
+    def _is_settled(self, runner: Runner, source: Source) -> bool:
+        """Whether an earlier run's result stands or is in the way, which is reported as if it were new."""
+        settled = runner.settled(source, self.skip_done)
+        if settled is not None:
+            self._report_source(source, settled)
+        return settled is not None
 
-    def report_failure(self, name: str, error: DsanetError) -> None:
+    def report_failure(self, row: SummaryRow, error: DsanetError) -> None:
         """Print one line and remember the failure for the summary."""
-        self.rows.append(SummaryRow.failed(name, str(error)))
+        self.rows.append(row)
         self.printer.error(error)
 
-    def _report(self, timeline: Timeline) -> None:
-        """Print an input's events and remember it for the summary."""
-        self.rows.append(SummaryRow.of(timeline))
-        self.printer.timeline(timeline)
+    def _report_source(self, source: Source, result: Timeline | DsanetError) -> None:
+        """Report how one input went, and remember it for the summary."""
+        name = result_name(source)
+        if isinstance(result, DsanetError):
+            place = None if isinstance(result, TakenError) else name
+            self.report_failure(SummaryRow.failed(str(source.path), str(result), place), result)
+        else:
+            self.rows.append(SummaryRow.of(result, name))
+            self.printer.timeline(result)
 
     def rows_in_order(self, sources: Sequence[Source]) -> list[SummaryRow]:
         """All rows: what could not be found first, then the inputs in the order they were listed."""
         places = {str(source.path): place for place, source in enumerate(sources)}
         return sorted(self.rows, key=lambda row: places.get(row.path, -1))
 
-
-def _summary_name(shard: tuple[int, int]) -> str:
-    number, count = shard
-    return SUMMARY_FILE if count == 1 else f"summary-{number}-of-{count}.csv"
+    def summarise(self, output: str, rows: Sequence[SummaryRow]) -> bool:
+        """Bring the summary of the output folder up to date; whether that went well."""
+        try:
+            if rows:
+                update_summary(open_folder(output), rows, self.settings.work.replace_others)
+        except OutputError as error:
+            self.printer.error(error)
+            return False
+        return True

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Detection
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.detect.results import FORMATS, ResultFolder, write_stdout
+from dsanet_cli.detect.results import FORMATS, ResultFolder, check_writable, write_stdout
 from dsanet_cli.encoder.device import precision_name
-from dsanet_cli.errors import DsanetError, UsageError
+from dsanet_cli.errors import DsanetError, ModelError, UsageError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
@@ -35,6 +37,7 @@ class RunnerSettings:
     output: str | None
     """Folder for results, a path or a URL; None writes the one result to stdout."""
     formats: tuple[str, ...] = FORMATS
+    """In a folder, the record is written, too."""
     model: str = "scenes"
     detect: DetectSettings = field(default_factory=DetectSettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
@@ -42,6 +45,8 @@ class RunnerSettings:
     release: float | None = None
     merge_gap: float | None = None
     min_length: float | None = None
+    replace_others: bool = False
+    """Whether results may replace those of other videos."""
 
 
 class Runner:
@@ -55,10 +60,9 @@ class Runner:
 
     def __init__(self, settings: RunnerSettings) -> None:
         self._settings = settings
-        self._folder = None
-        if settings.output is not None:
-            self._folder = ResultFolder(open_folder(settings.output), settings.formats)
-            self._folder.check_writable()
+        folder = None if settings.output is None else open_folder(settings.output)
+        if folder is not None:
+            check_writable(folder)
         model = load_model(settings.model)
         overrides = {
             "threshold": settings.threshold,
@@ -74,6 +78,13 @@ class Runner:
                 "an event ends below where it starts"
             )
         self._detector = Detector(model, dataclasses.replace(settings.detect, events=rule))
+        self._results = None
+        if folder is not None:
+            weights = settings.detect.encoder_weights
+            encoder_sha256 = None if weights is None else _sha256(weights)
+            self._results = ResultFolder(
+                folder, settings.formats, self._detector, encoder_sha256, settings.replace_others
+            )
 
     def load_encoder(self) -> None:
         """Load the frame encoder, which feature files do without.
@@ -91,9 +102,14 @@ class Runner:
             f"in {precision_name(detector.dtype)}, {detector.sampled_frames} frames a snippet"
         )
 
-    def finished(self, source: Source) -> Timeline | None:
-        """An earlier run's result that stands."""
-        return None if self._folder is None else self._folder.finished(source, self._detector)
+    def settled(self, source: Source, skip_done: bool) -> Timeline | DsanetError | None:
+        """The result of an earlier run that stands, or why there can be none; see ``ResultFolder.settled``."""
+        return None if self._results is None else self._results.settled(source, skip_done)
+
+    @property
+    def outdated(self) -> int:
+        """How many results of another version of the program were met that would stand otherwise."""
+        return 0 if self._results is None else self._results.outdated
 
     def run(self, sources: Sequence[Source], watch: Watch, report: Report) -> None:
         """Analyse videos and feature files; whatever goes wrong with one of them is that one's alone.
@@ -124,12 +140,19 @@ class Runner:
         if isinstance(outcome, DsanetError):
             return outcome
         try:
-            if self._folder is None:
+            if self._results is None:
                 write_stdout(self._settings.formats[0], outcome)
-            else:
-                self._folder.write(source, outcome)
+                return outcome.timeline
+            return self._results.write(source, outcome)
         except DsanetError as error:
             return error
         except Exception as error:  # one input must never end the others
             return unexpected(source.path, error)
-        return outcome.timeline
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check --encoder-weights") from error

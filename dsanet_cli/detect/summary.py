@@ -1,15 +1,26 @@
-"""``summary.csv``: one row per video, those that failed with their error."""
+"""``summary.csv``: one row for each result in a folder, whichever run wrote it, and for each input that failed."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, Literal
+from pathlib import PurePath
+from typing import IO, Any, Literal
 
-from dsanet_cli.names import utf8_text
+from dsanet_cli.detect.record import read_entries
+from dsanet_cli.detect.results import RECORD
+from dsanet_cli.errors import OutputError
+from dsanet_cli.files.folders import Folder
+from dsanet_cli.files.result_names import SUMMARY_FILE
+from dsanet_cli.names import cell, natural_key, printable, text_of
 from dsanet_cli.timeline.timeline import Timeline
+
+READERS = 16
+"""Threads that read records, which may be far away."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +40,11 @@ class SummaryRow:
     analysed: float | None = None
     """Share of the duration, 0..1."""
     error: str | None = None
+    result: str | None = None
+    """Name of the record in the folder, for a failed video of the one that there would be; None where there is none."""
 
     @classmethod
-    def of(cls, timeline: Timeline) -> SummaryRow:
+    def of(cls, timeline: Timeline, result: PurePath | None = None) -> SummaryRow:
         """Summarise a video that was analysed."""
         return cls(
             path=timeline.video.path,
@@ -42,12 +55,58 @@ class SummaryRow:
             first_event=timeline.events[0].start if timeline.events else None,
             duration=timeline.video.duration,
             analysed=timeline.coverage.analysed,
+            result=None if result is None else result.as_posix(),
         )
 
     @classmethod
-    def failed(cls, path: str, error: str) -> SummaryRow:
+    def of_entries(cls, entries: dict[str, Any], result: PurePath) -> SummaryRow | None:
+        """Summarise a record by its entries as they are; None where they are something else."""
+        try:
+            video, verdict, events = entries["video"], entries["verdict"], entries["events"]
+            return cls(
+                path=str(video["path"]),
+                status="ok",
+                label=str(verdict["label"]),
+                score=float(verdict["score"]),
+                events=len(events),
+                first_event=float(events[0]["start"]) if events else None,
+                duration=float(video["duration"]),
+                analysed=float(entries["coverage"]["analysed"]),
+                result=result.as_posix(),
+            )
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+            return None
+
+    @classmethod
+    def failed(cls, path: str, error: str, result: PurePath | None = None) -> SummaryRow:
         """Keep the one line that says why a video was not analysed."""
-        return cls(path=path, status="failed", error=error)
+        return cls(path=path, status="failed", error=error, result=None if result is None else result.as_posix())
+
+
+def update_summary(folder: Folder, rows: Sequence[SummaryRow], replace_others: bool) -> None:
+    """Write ``summary.csv`` anew: all results in the folder, ``rows`` of this run, and failures of earlier ones.
+
+    An input that failed stays in it until there is a newer result of it. Nothing is written for a single result.
+
+    Args:
+        folder: Of the results.
+        rows: Inputs of this run.
+        replace_others: Replace a file of this name that is no summary.
+
+    Raises:
+        OutputError: the folder cannot be read or written, or what is there is no summary.
+    """
+    name = PurePath(SUMMARY_FILE)
+    with folder.lock():
+        results = _results(folder)
+        failures: list[SummaryRow] = []
+        if folder.exists(name):
+            failures = _lasting(folder, _failures(folder, name, replace_others), results)
+        elif max(len(results), len(rows)) < 2:
+            return
+        merged = _above(rows, _above(failures, results))
+        with folder.write(name, "w") as stream:
+            write_summary(sorted(merged, key=lambda row: natural_key(row.path)), stream)
 
 
 def write_summary(rows: Iterable[SummaryRow], stream: IO[str]) -> None:
@@ -59,4 +118,68 @@ def write_summary(rows: Iterable[SummaryRow], stream: IO[str]) -> None:
         for name, digits in (("score", ".6g"), ("first_event", ".3f"), ("duration", ".3f"), ("analysed", ".4g")):
             if cells[name] is not None:
                 cells[name] = format(cells[name], digits)
-        writer.writerow("" if cell is None else utf8_text(str(cell)) for cell in cells.values())
+        writer.writerow("" if value is None else cell(str(value)) for value in cells.values())
+
+
+def _results(folder: Folder) -> list[SummaryRow]:
+    """A row for each record in the folder; other files of that kind are passed over."""
+    names = [name for name in folder.names() if name.suffix == f".{RECORD}"]
+
+    def read(name: PurePath) -> SummaryRow | None:
+        try:
+            entries = read_entries(folder, name)
+        except OutputError:  # deleted meanwhile
+            return None
+        return None if entries is None else SummaryRow.of_entries(entries, name)
+
+    with ThreadPoolExecutor(READERS) as readers:
+        return [row for row in readers.map(read, names) if row is not None]
+
+
+def _failures(folder: Folder, name: PurePath, replace_others: bool) -> list[SummaryRow]:
+    """The inputs that an earlier summary says have failed."""
+    reader = csv.DictReader(io.StringIO(folder.read(name).decode("utf-8", "replace")))
+    try:
+        if reader.fieldnames is None or list(reader.fieldnames[:2]) == ["path", "status"]:
+            return [
+                SummaryRow.failed(text_of(row["path"]), text_of(row["error"] or ""), _named(row.get("result")))
+                for row in reader
+                if row["status"] == "failed"
+            ]
+    except csv.Error:
+        pass
+    if replace_others:
+        return []
+    raise OutputError(
+        f"{folder}{name}: is there and is no summary of dsanet's; move it away, or replace it with --overwrite"
+    )
+
+
+def _named(text: str | None) -> PurePath | None:
+    return PurePath(text_of(text)) if text else None
+
+
+def _lasting(folder: Folder, failures: Iterable[SummaryRow], results: Iterable[SummaryRow]) -> list[SummaryRow]:
+    """Those failures that are true still: no result is newer than the summary they are from."""
+    since = folder.modified(PurePath(SUMMARY_FILE))
+    places: dict[str, list[str]] = {}
+    for row in results:
+        assert row.result is not None
+        for key in {row.result, printable(row.path)}:
+            places.setdefault(key, []).append(row.result)
+    return [
+        row
+        for row in failures
+        if not any(
+            folder.modified(PurePath(name)) > since
+            for key in {row.result or row.path, row.path}
+            for name in places.get(key, ())
+        )
+    ]
+
+
+def _above(upper: Sequence[SummaryRow], lower: Iterable[SummaryRow]) -> list[SummaryRow]:
+    """Both, but for rows in ``lower`` whose result or, where they have none, whose path is in ``upper`` as well."""
+    names = {row.result for row in upper if row.result}
+    paths = {printable(row.path) for row in upper}
+    return [*upper, *(row for row in lower if not (row.result in names or (not row.result and row.path in paths)))]

@@ -11,11 +11,15 @@ from pathlib import Path, PurePath
 from typing import IO, Any, Literal, Protocol
 
 import fsspec
+from filelock import FileLock, Timeout
 
 from dsanet_cli.errors import OutputError
 from dsanet_cli.files.atomic import atomic_write
 
 _SCHEME = "://"
+LOCK_FILE = ".dsanet.lock"
+LOCK_PATIENCE = 60.0
+"""Seconds."""
 
 
 class Folder(Protocol):
@@ -31,11 +35,35 @@ class Folder(Protocol):
             OutputError: it cannot be written.
         """
 
-    def read(self, name: PurePath) -> str:
-        """The text of a file.
+    def read(self, name: PurePath) -> bytes:
+        """All of a file.
 
         Raises:
             OutputError: it cannot be read.
+        """
+
+    def read_ends(self, name: PurePath, length: int) -> tuple[bytes, bytes]:
+        """The first and the last ``length`` bytes of a file; they overlap where it is shorter than both.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+
+    def names(self) -> list[PurePath]:
+        """All files, those in folders within it too; none where the folder does not exist yet.
+
+        Raises:
+            OutputError: the folder cannot be listed.
+        """
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other runs that share the folder waiting for a moment, where its file system has a way to."""
+
+    def exists(self, name: PurePath) -> bool:
+        """Whether there is such a file.
+
+        Raises:
+            OutputError: nobody knows.
         """
 
     def modified(self, name: PurePath) -> float:
@@ -80,12 +108,45 @@ class LocalFolder:
         """See ``Folder``."""
         return atomic_write(self._path / name, mode)
 
-    def read(self, name: PurePath) -> str:
+    def read(self, name: PurePath) -> bytes:
         """See ``Folder``."""
         try:
-            return (self._path / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise OutputError(f"{self._path / name}: cannot be read ({error})") from error
+            return (self._path / name).read_bytes()
+        except OSError as error:
+            raise OutputError(f"{self._path / name}: cannot be read ({error.strerror})") from error
+
+    def read_ends(self, name: PurePath, length: int) -> tuple[bytes, bytes]:
+        """See ``Folder``."""
+        try:
+            with (self._path / name).open("rb") as stream:
+                head = stream.read(length)
+                stream.seek(max(0, stream.seek(0, os.SEEK_END) - length))
+                return head, stream.read(length)
+        except OSError as error:
+            raise OutputError(f"{self._path / name}: cannot be read ({error.strerror})") from error
+
+    def names(self) -> list[PurePath]:
+        """See ``Folder``."""
+        found: list[PurePath] = []
+        for folder, _, files in os.walk(self._path):
+            found += (PurePath(folder, file).relative_to(self._path) for file in files)
+        return found
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """See ``Folder``."""
+        path = self._path / LOCK_FILE
+        with contextlib.ExitStack() as held:
+            # Where there are no locks, or somebody holds one for ever, results are still written whole.
+            with contextlib.suppress(OSError, Timeout):
+                if self._path.is_dir():  # which a lock would make
+                    held.enter_context(FileLock(path, timeout=LOCK_PATIENCE))
+                    held.callback(_remove_file, path)  # before it is given back: whoever waits for it notices
+            yield
+
+    def exists(self, name: PurePath) -> bool:
+        """See ``Folder``."""
+        return os.path.exists(self._path / name)
 
     def modified(self, name: PurePath) -> float:
         """See ``Folder``."""
@@ -136,13 +197,42 @@ class RemoteFolder:
             reason = f"cannot be written: {_reason(error)}; choose another place with --output"
             raise OutputError(f"{self._url}/{name.as_posix()}: {reason}") from error
 
-    def read(self, name: PurePath) -> str:
+    def read(self, name: PurePath) -> bytes:
         """See ``Folder``."""
         try:
             content: bytes = self._system.cat_file(self._path(name))
-            return content.decode()
         except Exception as error:
             raise OutputError(f"{self._url}/{name.as_posix()}: cannot be read: {_reason(error)}") from error
+        return content
+
+    def read_ends(self, name: PurePath, length: int) -> tuple[bytes, bytes]:
+        """See ``Folder``; all of it, since two requests take longer than one that brings more."""
+        content = self.read(name)
+        return content[:length], content[-length:]
+
+    def names(self) -> list[PurePath]:
+        """See ``Folder``."""
+        root = self._root.rstrip("/")
+        try:
+            self._system.invalidate_cache()
+            found = self._system.find(root)
+        except FileNotFoundError:
+            return []
+        except Exception as error:
+            raise OutputError(f"{self}: cannot be listed: {_reason(error)}") from error
+        return [PurePath(path.removeprefix(root).lstrip("/")) for path in found]
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """See ``Folder``: file systems behind URLs have no locks."""
+        return contextlib.nullcontext()
+
+    def exists(self, name: PurePath) -> bool:
+        """See ``Folder``."""
+        try:
+            found: bool = self._system.exists(self._path(name))
+        except Exception as error:
+            raise OutputError(f"{self._url}/{name.as_posix()}: cannot be reached: {_reason(error)}") from error
+        return found
 
     def modified(self, name: PurePath) -> float:
         """See ``Folder``."""
@@ -161,6 +251,11 @@ class RemoteFolder:
 
     def _path(self, name: PurePath) -> str:
         return f"{self._root.rstrip('/')}/{name.as_posix()}"
+
+
+def _remove_file(path: Path) -> None:
+    with contextlib.suppress(OSError):  # Windows does not part with a file that is open
+        path.unlink()
 
 
 def _reason(error: Exception) -> str:

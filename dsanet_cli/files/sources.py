@@ -11,7 +11,7 @@ import re
 import stat
 import sys
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,8 +19,9 @@ from typing import IO, TextIO
 
 from dsanet_cli.errors import SourceError
 from dsanet_cli.files.paths import DEFAULT_PICTURE_FPS, PICTURE_SUFFIXES, Pictures, Url
+from dsanet_cli.files.result_names import result_names
 from dsanet_cli.files.typed import NotTextError, as_path, read_lines, scheme_of
-from dsanet_cli.names import printable
+from dsanet_cli.names import natural_key, printable
 
 FEATURE_SUFFIX = ".npy"
 _SUFFIXES = """
@@ -49,8 +50,7 @@ class Source:
 
     ``relative`` is where its results go below the output folder, without their suffix; no two sources of a
     listing share it. It mirrors the tree below the deepest folder that holds all arguments: ``detect a b``
-    gives ``a/clip`` and ``b/clip``, ``detect a`` gives ``clip``. The file's own suffix is left out, except
-    where files in one folder differ in nothing else: ``clip.mp4`` and ``clip.avi``.
+    gives ``a/clip`` and ``b/clip``, ``detect a`` gives ``clip``; see ``result_names``.
     """
 
     path: Path
@@ -117,7 +117,7 @@ class _Finder:
 
     def listing(self) -> Listing:
         self._add_single_pictures()
-        names = _result_names(self._files.keys() | self._missing, self._roots)
+        names = result_names(self._files.keys() | self._missing, self._roots)
         sources = [Source(path, names[key]) for key, path in self._files.items()]
         remote = _url_names(self._urls, below_hosts=bool(names))
         sources += [Source(path, remote[url]) for url, path in self._urls.items()]
@@ -214,7 +214,7 @@ class _Finder:
         except ValueError as error:  # "**" within a name
             self._report(str(folder / pattern), f"not a pattern ({error}); see dsanet detect --help")
             return
-        for match in sorted(matches, key=lambda path: _natural_key(str(path))):
+        for match in sorted(matches, key=lambda path: natural_key(str(path))):
             if _is_hidden(match.relative_to(root)) and not any(part.startswith(".") for part in rest):
                 continue
             if match.is_dir():
@@ -269,7 +269,7 @@ class _Finder:
                     continue
                 seen.add((status.st_dev, status.st_ino))
                 with os.scandir(folder) as scan:
-                    entries = sorted(scan, key=lambda entry: _natural_key(entry.name))
+                    entries = sorted(scan, key=lambda entry: natural_key(entry.name))
             except OSError as error:
                 self._report(str(folder), f"the folder cannot be read ({error.strerror}); check its permissions")
                 continue
@@ -323,7 +323,7 @@ def _url_names(urls: Mapping[str, Url], below_hosts: bool) -> dict[str, Path]:
         plain = _pseudo_path(path)
         mark = f"-{hashlib.sha256(url.encode()).hexdigest()[:8]}" if taken[plain.as_posix()] > 1 else ""
         keys[url] = str(plain.with_name(f"{plain.stem}{mark}{plain.suffix}"))
-    names = _result_names(keys.values(), {os.sep} if below_hosts else {os.path.dirname(key) for key in keys.values()})
+    names = result_names(keys.values(), {os.sep} if below_hosts else {os.path.dirname(key) for key in keys.values()})
     return {url: names[key] for url, key in keys.items()}
 
 
@@ -344,7 +344,7 @@ def _is_picture(name: str) -> bool:
 def _by_folder(files: Iterable[Path]) -> dict[Path, list[Path]]:
     """Files in natural order, by the folder they lie in."""
     found: defaultdict[Path, list[Path]] = defaultdict(list)
-    for file in sorted(files, key=lambda path: _natural_key(str(path))):
+    for file in sorted(files, key=lambda path: natural_key(str(path))):
         found[file.parent].append(file)
     return found
 
@@ -358,24 +358,3 @@ def _is_marked_hidden(entry: os.DirEntry[str]) -> bool:
     if sys.platform == "win32" and entry.stat(follow_symlinks=False).st_file_attributes & stat.FILE_ATTRIBUTE_HIDDEN:
         return True
     return entry.name.startswith(".")
-
-
-def _natural_key(name: str) -> tuple[list[str | int], str]:
-    """Sorts ``cam2`` before ``cam10``, whatever the case of letters."""
-    parts = re.split("([0-9]+)", name)
-    return [int(part) if at % 2 else part.casefold() for at, part in enumerate(parts)], name
-
-
-def _result_names(files: Collection[str], roots: set[str]) -> dict[str, Path]:
-    """``Source.relative`` of each of ``files`` (absolute paths); ``roots`` are the folders they come from.
-
-    Files that are missing take part, so that no name changes when one appears.
-    """
-    if not files:
-        return {}
-    root = os.path.commonpath(roots)
-    full = {file: Path(os.path.relpath(file, root)) for file in files}
-    names = {file: path.with_suffix("") for file, path in full.items()}
-    while clashes := {name for name, count in Counter(names.values()).items() if count > 1}:
-        names = {file: full[file] if name in clashes else name for file, name in names.items()}
-    return names

@@ -60,7 +60,7 @@ def save_plot(timeline: Timeline, target: Path | IO[bytes], thumbnails: Mapping[
     """
     canvas = FigureCanvasAgg(_draw(timeline, thumbnails))
     with atomic_write(target, "wb") if isinstance(target, Path) else nullcontext(target) as stream:
-        canvas.print_png(stream, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        canvas.print_png(stream, metadata={"Software": "dsanet"})  # type: ignore[no-untyped-call]
 
 
 def class_colors(classes: int) -> list[str]:

@@ -35,9 +35,19 @@ def test_one_video(detect, tmp_path):
     output = tmp_path / "dsanet-results"
     assert {path.name for path in output.iterdir()} == {"clip.json", "clip.csv", "clip.png"}
     data = json.loads((output / "clip.json").read_text())
-    assert list(data) == ["schema", "video", "model", "sampling", "coverage", "snippets", "events", "verdict"]
-    assert data["video"] | {"path": ""} == {
-        "path": "",
+    assert list(data) == [
+        "schema",
+        "program",
+        "video",
+        "model",
+        "sampling",
+        "coverage",
+        "snippets",
+        "events",
+        "verdict",
+    ]
+    assert data["video"] == {
+        "path": "clip.mp4",
         "frames": 50,
         "fps": "25/1",
         "duration": 2.0,
@@ -45,6 +55,8 @@ def test_one_video(detect, tmp_path):
         "height": 96,
         "codec": "h264",
         "bytes": (tmp_path / "clip.mp4").stat().st_size,
+        "mtime": (tmp_path / "clip.mp4").stat().st_mtime,
+        "real_path": str(tmp_path / "clip.mp4"),
     }
     assert (output / "clip.png").read_bytes().startswith(b"\x89PNG")
 

@@ -177,7 +177,7 @@ def test_a_shard_is_a_part_of_the_inputs(videos, undisturbed, tiny_model, tmp_pa
     result = run("detect", videos, "-o", output, "--model", tiny_model, "-f", "json", "--shard", "2/4")
     assert result.returncode == 0
     names = ["01.json", "05.json", "09.json"]
-    assert {path.name for path in output.iterdir()} == {*names, "summary-2-of-4.csv"}
+    assert {path.name for path in output.iterdir()} == {*names, "summary.csv"}
     assert [(output / name).read_bytes() for name in names] == [undisturbed[name] for name in names]
 
 

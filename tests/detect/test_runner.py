@@ -54,27 +54,27 @@ def done(work, tmp_path):
     source = Source(tmp_path / "a.npy", Path("a"))
     worker = work()
     analyse(worker, source)
-    assert worker.finished(source) is not None
+    assert isinstance(worker.settled(source, True), Timeline)
     return source
 
 
 def test_other_settings_need_another_result(work, done):
     for settings in ({"threshold": 0.123}, {"detect": DetectSettings(feature_fps=Fraction(25))}):
-        assert work(**settings).finished(done) is None
+        assert work(**settings).settled(done, True) is None
 
 
 def test_a_file_that_grew_is_analysed_again_whatever_its_time_says(work, done):
     status = done.path.stat()
     np.save(done.path, np.ones((30, WIDTH), np.float32))
     os.utime(done.path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert work().finished(done) is None
+    assert work().settled(done, True) is None
 
 
 def test_a_result_of_which_a_part_was_written_by_a_later_run_is_not_trusted(work, done, tmp_path):
     table = tmp_path / "out" / "a.csv"
     later = (tmp_path / "out" / "a.json").stat().st_mtime_ns + 10**7
     os.utime(table, ns=(later, later))
-    assert work().finished(done) is None
+    assert work().settled(done, True) is None
 
 
 def path_of(analysis):

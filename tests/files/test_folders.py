@@ -27,11 +27,11 @@ def test_what_is_written_can_be_read(place):
     folder = open_folder(place)
     with folder.write(NAME, "w") as stream:
         stream.write("säge\n")
-    assert folder.read(NAME) == "säge\n"
+    assert folder.read(NAME) == "säge\n".encode()
     assert folder.modified(NAME) == pytest.approx(time.time(), abs=60)
     with folder.write(NAME, "wb") as stream:
         stream.write(b"other")
-    assert folder.read(NAME) == "other"
+    assert folder.read(NAME) == b"other"
     folder.remove(NAME)
     with pytest.raises(OutputError, match=r"b\.json: cannot be read"):
         folder.read(NAME)
@@ -46,7 +46,7 @@ def test_a_block_that_fails_leaves_the_file_as_it_was(place):
     with pytest.raises(KeyError), folder.write(NAME, "w") as stream:  # noqa: PT012
         stream.write("half")
         raise KeyError
-    assert folder.read(NAME) == "before"
+    assert folder.read(NAME) == b"before"
 
 
 def test_a_write_that_a_service_refuses_leaves_the_file_as_it_was(monkeypatch):
@@ -58,7 +58,7 @@ def test_a_write_that_a_service_refuses_leaves_the_file_as_it_was(monkeypatch):
         OutputError, match=r"memory://bucket/out/a/b\.json: cannot be written: .*; choose another place"
     ):
         write_nothing(folder)
-    assert folder.read(NAME) == "before"
+    assert folder.read(NAME) == b"before"
 
 
 def write_nothing(folder):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from dsanet_cli.config import EventRule
-from dsanet_cli.detect.summary import SummaryRow, write_summary
 from dsanet_cli.errors import OutputError
 from dsanet_cli.text import format_clock, format_time
 from dsanet_cli.timeline.files import read_timeline, write_csv, write_json
@@ -349,19 +348,3 @@ def test_csv_quotes_names():
     rows = list(csv.reader(io.StringIO(stream.getvalue())))
     assert rows[0][4:] == ["normal", "a,b", 'c"d']
     assert rows[2][3] == 'c"d'
-
-
-def test_summary():
-    stream = io.StringIO()
-    path = os.fsdecode(b"b\xff.mp4")
-    rows = [SummaryRow.of(make()), SummaryRow.of(make([0.2])), SummaryRow.failed(path, f"{path}: cut, off")]
-    write_summary(rows, stream)
-    stream.getvalue().encode("utf-8")
-    assert list(csv.DictReader(io.StringIO(stream.getvalue()))) == [
-        {"path": "in/a.mp4", "status": "ok", "label": "road accidents", "score": "0.75", "events": "1",
-         "first_event": "0.534", "duration": "1.602", "analysed": "0.95", "error": ""},
-        {"path": "in/a.mp4", "status": "ok", "label": "normal", "score": "0.2", "events": "0",
-         "first_event": "", "duration": "0.534", "analysed": "0.95", "error": ""},
-        {"path": r"b\udcff.mp4", "status": "failed", "label": "", "score": "", "events": "",
-         "first_event": "", "duration": "", "analysed": "", "error": r"b\udcff.mp4: cut, off"},
-    ]  # fmt: skip

@@ -1,0 +1,148 @@
+"""The record of a result, its JSON file, read only as far as it is needed: a folder may hold thousands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from dsanet_cli.files.folders import Folder
+from dsanet_cli.files.typed import scheme_of
+from dsanet_cli.timeline.files import parse_timeline
+from dsanet_cli.timeline.timeline import Timeline
+
+ENDS = 2**15
+"""Bytes at both ends of a record; what lies between are snippets, unless there are very many events or holes."""
+SAMPLE = 2**16
+"""Bytes at both ends of two videos that are compared."""
+SAME_TIME = 1e-3
+"""Seconds between two times that are the same."""
+COARSE_TIME = 2.0
+"""Seconds that a time in whole seconds may be off: archives and the file systems of memory cards keep no more."""
+_VIDEO_LINE = re.compile(rb'^ *"video": *(\{.*\}),?\r?$', re.MULTILINE)
+_SNIPPETS, _EVENTS = b'\n  "snippets": [\n', b'\n  ],\n  "events": ['
+
+
+def read_abridged(folder: Folder, name: PurePath) -> Timeline:
+    """The timeline in a record; where that is long, with its first and last snippet only.
+
+    Raises:
+        OutputError: it is not whole, or no record.
+    """
+    return parse_timeline(_text(folder, name), str(name))
+
+
+def read_entries(folder: Folder, name: PurePath) -> dict[str, Any] | None:
+    """The entries of a record, unchecked, as ``read_abridged`` reads them; None where it is not JSON."""
+    try:
+        entries = json.loads(_text(folder, name))
+    except (ValueError, RecursionError):
+        return None
+    return entries if isinstance(entries, dict) else None
+
+
+def _text(folder: Folder, name: PurePath) -> str:
+    head, tail = folder.read_ends(name, ENDS)
+    content = head if len(head) < ENDS else _abridge(head, tail) or folder.read(name)
+    return content.decode("utf-8", "replace")
+
+
+def _abridge(head: bytes, tail: bytes) -> bytes | None:
+    """A whole record from its two ends; None where they do not reach to the snippets.
+
+    ::
+
+    head  {"schema": … "snippets": [ first, se
+    tail              ous, last ], "events": … }
+    """
+    before, opened, snippets = head.partition(_SNIPPETS)
+    rest, closed, after = tail.rpartition(_EVENTS)
+    first, cut_off, _ = snippets.partition(b"\n")
+    _, complete, last = rest.rpartition(b"\n")
+    if opened and closed and cut_off and complete and first.endswith(b","):
+        return before + opened + first + b"\n" + last + closed + after
+    return None
+
+
+def location(path: str | Path) -> str:
+    """Where a video is, without links and whatever folder one is in; a URL says that itself."""
+    return str(path) if scheme_of(str(path)) else os.path.realpath(path)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The video that a result belongs to."""
+
+    path: str
+    """As it was given to the run that wrote the result."""
+    real_path: str
+    size: int | None
+    """Bytes."""
+    mtime: float | None
+    """Seconds since the epoch."""
+
+    @classmethod
+    def of(cls, video: Mapping[str, Any]) -> Owner | None:
+        """The owner that the entry ``video`` of a record names; None where it does not."""
+        path, real_path, size, mtime = (video.get(key) for key in ("path", "real_path", "bytes", "mtime"))
+        if not isinstance(path, str) or "\0" in path:
+            return None
+        return cls(
+            path,
+            real_path if isinstance(real_path, str) and "\0" not in real_path else location(path),
+            size if isinstance(size, int) else None,
+            float(mtime) if isinstance(mtime, int | float) else None,
+        )
+
+    def is_unchanged(self, status: os.stat_result) -> bool:
+        """Whether a file of this ``status`` has the size and the time of the one that was analysed."""
+        return self.size == status.st_size and self.mtime is not None and _same_time(self.mtime, status.st_mtime)
+
+    def is_at(self, path: Path) -> bool:
+        """Whether ``path`` leads to where the video was, however it is written."""
+        try:
+            return os.path.samefile(self.real_path, path)
+        except (OSError, ValueError):  # it is not there any more
+            return os.path.normcase(self.real_path) == os.path.normcase(location(path))
+
+    def is_moved_to(self, path: Path, status: os.stat_result) -> bool:
+        """Whether the file at ``path`` is the video, at another place.
+
+        Recorders write files of equal size at equal times, so where both files are there their contents have to agree.
+        """
+        if not self.is_unchanged(status):
+            return False
+        try:
+            return not os.path.isfile(self.real_path) or _sample(Path(self.real_path)) == _sample(path)
+        except OSError:
+            return False
+
+
+def read_owner(folder: Folder, name: PurePath) -> Owner | None:
+    """Which video a record belongs to, even where it is damaged; None where the file is no record.
+
+    Raises:
+        OutputError: there is no such file.
+    """
+    head, _ = folder.read_ends(name, ENDS)
+    found = _VIDEO_LINE.search(head)
+    try:  # formatted by another program, there is no such line
+        video = json.loads(found[1]) if found else (read_entries(folder, name) or {}).get("video")
+    except ValueError:
+        return None
+    return Owner.of(video) if isinstance(video, dict) else None
+
+
+def _same_time(noted: float, found: float) -> bool:
+    return abs(noted - found) < (COARSE_TIME if found.is_integer() else SAME_TIME)
+
+
+def _sample(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        head = stream.read(SAMPLE)
+        stream.seek(max(0, path.stat().st_size - SAMPLE))
+        return head + stream.read(SAMPLE)

@@ -1,0 +1,75 @@
+"""Where the results of each input go: names that mirror the inputs' tree, and that no two inputs share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePath
+
+SUMMARY_FILE = "summary.csv"
+"""Of all results in a folder."""
+_RESERVED = PurePath(SUMMARY_FILE).stem
+LONGEST_NAME = 255 - len(".json")
+"""Bytes that the name of a file has on most file systems, without what is appended to it."""
+
+
+def result_names(files: Collection[str], roots: Collection[str]) -> dict[str, Path]:
+    """``Source.relative`` of each of ``files`` (absolute paths); ``roots`` are the folders they come from.
+
+    A name is the file's place below the deepest folder that holds all ``roots``, without its suffix. Files that would
+    share one keep their suffix (``clip.mp4`` and ``clip.avi``), and where that does not tell them apart, or a name is
+    too long, a digest of the file's own name is appended. Files that are missing should take part, so that no name
+    changes when one appears.
+    """
+    full = _below_common_root(files, roots)
+    names = {file: _shortened(path.with_suffix(""), path) for file, path in full.items()}
+    finer = {file: [_shortened(path, path), _marked(path.with_suffix(""), path)] for file, path in full.items()}
+    while shared := _shared(names, finer):
+        for file in shared:
+            names[file] = finer[file].pop(0)
+    return names
+
+
+def _shared(names: Mapping[str, Path], finer: Mapping[str, list[Path]]) -> list[str]:
+    """The files that need a finer name: of those that share one, those that have the most of them left."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for file, name in names.items():
+        groups[folded(name)].append(file)
+    found = []
+    for shared, files in groups.items():
+        left = max(len(finer[file]) for file in files)
+        if left and (len(files) > 1 or shared == _RESERVED):
+            found += [file for file in files if len(finer[file]) == left]
+    return found
+
+
+def folded(name: PurePath) -> str:
+    """The same for two names that a file system may take for one: letters of any case, accents in any form."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.as_posix()).casefold())
+
+
+def _below_common_root(files: Collection[str], roots: Collection[str]) -> dict[str, Path]:
+    if not files:
+        return {}
+    try:
+        root = os.path.commonpath(roots)
+    except ValueError:  # on several drives of Windows, which become folders
+        return {file: Path(re.sub(r"\W+", "_", PurePath(file).drive), *PurePath(file).parts[1:]) for file in files}
+    return {file: Path(os.path.relpath(file, root)) for file in files}
+
+
+def _shortened(name: Path, path: Path) -> Path:
+    return name if len(os.fsencode(name.name)) <= LONGEST_NAME else _marked(name, path)
+
+
+def _marked(name: Path, path: Path) -> Path:
+    """``name`` with a digest of ``path`` at its end, as long as a name can be."""
+    mark = "~" + hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+    stem = name.name
+    while len(os.fsencode(stem)) > LONGEST_NAME - len(mark):
+        stem = stem[:-1]
+    return name.with_name(stem + mark)
