@@ -21,6 +21,8 @@ from dsanet_cli.cli.options import (
     ALL_FAILED,
     USAGE,
 )
+from dsanet_cli.cli.signals import ending
+from dsanet_cli.cli.streams import keep_streams
 from dsanet_cli.cli.train import train
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.names import printable
@@ -37,7 +39,20 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; a person never sees a traceback for bad input."""
-    do_without_home()
+    keep_streams()
+    ending.handle()
+    try:
+        do_without_home()
+        _run()
+    except SystemExit as error:
+        sys.exit(ending.exit_code(error.code))
+    except BaseException:
+        if ending.signal is None:
+            raise
+        sys.exit(128 + ending.signal)  # it came amid an import, or where nobody expects it
+
+
+def _run() -> None:
     try:
         app()
     except DsanetError as error:
@@ -45,9 +60,6 @@ def main() -> None:
             traceback.print_exc()
         print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(USAGE if isinstance(error, UsageError) else ALL_FAILED)
-    except BrokenPipeError:  # the reader of our stdout has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ALL_FAILED)
     except OSError as error:
         if "--install-completion" not in sys.argv:
             raise

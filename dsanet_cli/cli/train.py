@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dsanet_cli.cli.options import INTERRUPTED, SOME_FAILED, Device, EncoderWeights, Preset, Root, SkipMissing
+from dsanet_cli.cli.signals import ending
 
 
 class SelectOn(StrEnum):
@@ -107,7 +108,8 @@ def train(
             overwrite=overwrite,
             tensorboard=tensorboard,
             quiet=quiet,
-        )
+        ),
+        ending.noted,
     )
     if not outcome.finished:
         raise typer.Exit(INTERRUPTED)

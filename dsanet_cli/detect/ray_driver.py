@@ -6,12 +6,15 @@ the others, and another is started in its place.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
+import signal
 import socket
+import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,11 +114,21 @@ def run_on_ray(
 def _connect() -> None:
     try:
         _knock(os.environ.get("RAY_ADDRESS", ""))
-        ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+        with _same_handler(signal.SIGTERM):
+            ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(
             "--engine ray: there is no cluster; start one with ray start --head, or name one with RAY_ADDRESS"
         ) from error
+
+
+@contextlib.contextmanager
+def _same_handler(number: signal.Signals) -> Iterator[None]:
+    """Keep what the program does on a signal, which Ray changes in the main thread."""
+    handler = signal.getsignal(number)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(number, handler)
 
 
 def _knock(address: str) -> None:

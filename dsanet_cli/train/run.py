@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +38,7 @@ OWN_BATCHES_PER_EPOCH = 4
 """Fewest batches of an epoch on the user's own classes; batches of a small list are made smaller."""
 WHAT_MADE_THEM = EncoderChoice()
 """No choice: the encoder that the features were made with."""
+Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]
 MEANINGFUL_STEPS = 10
 """Steps after which the time left is estimated."""
 
@@ -80,8 +80,17 @@ class TrainOutcome:
     missing: int
 
 
-def run_training(settings: TrainSettings) -> TrainOutcome:
+def never() -> AbstractContextManager[Callable[[], bool]]:
+    """A training that nobody stops."""
+    return nullcontext(lambda: False)
+
+
+def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOutcome:
     """Train, and write ``best/`` (a model directory), ``last/``, ``log.csv`` and ``losses.png``.
+
+    Args:
+        settings: What to train on, and how.
+        stopping: Entered while steps are made, it gives a function that says whether to stop after the current one.
 
     Raises:
         UsageError: settings that contradict each other, or those of the training to be resumed.
@@ -121,7 +130,7 @@ def run_training(settings: TrainSettings) -> TrainOutcome:
     for doubt in selection.warnings:
         log.print(f"warning: {doubt}")
     best = BestModel(settings.output / BEST, encoder, selection)
-    finished = _train(trainer, selection, best, settings, facts, log)
+    finished = _train(trainer, selection, best, settings, facts, stopping, log)
     if trainer.best > -math.inf:
         config = best.write(trainer)
     if finished:
@@ -217,13 +226,14 @@ def _train(
     best: BestModel,
     settings: TrainSettings,
     facts: dict[str, str],
+    stopping: Stopping,
     log: Console,
 ) -> bool:
-    """Train to the end or to the first Ctrl-C; whether it was the end."""
+    """Train to the end, or until ``stopping`` says so; whether it was the end."""
     training_log = TrainingLog(settings.output, selection.figure_name, trainer.steps, settings.tensorboard)
     checkpoint = settings.output / LAST / CHECKPOINT_FILE
     time_left = _TimeLeft(trainer)
-    with _interruptible() as interrupted, progress_bar(settings.quiet) as progress:
+    with stopping() as stop, progress_bar(settings.quiet) as progress:
         task = progress.add_task("", total=trainer.total_steps, completed=trainer.steps)
         try:
             for step in trainer.train(selection.validate):
@@ -234,10 +244,11 @@ def _train(
                     log.print(f"{line}{time_left}")
                 if step.improved:
                     best.write(trainer)
-                if step.ends_epoch or interrupted():
+                interrupted = stop()
+                if step.ends_epoch or interrupted:
+                    training_log.write()  # before the checkpoint: rows that are ahead of it are dropped, none is missed
                     save_checkpoint(checkpoint, trainer, facts)
-                    training_log.write()
-                if interrupted():
+                if interrupted:
                     break
         except TrainingError as error:
             training_log.write()
@@ -267,20 +278,3 @@ class _TimeLeft:
         if done < MEANINGFUL_STEPS or left == 0:
             return ""
         return f", about {format_clock((time.monotonic() - self._started) / done * left)} left"
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C asks for an end after the current step; a second one interrupts at once."""
-    asked = False
-
-    def ask(*_: object) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)

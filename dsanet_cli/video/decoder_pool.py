@@ -202,8 +202,8 @@ class DecoderPool(Generic[T]):
     def _serve(self, place: int, source: _SharedTasks[T]) -> None:
         """Decode one video after the other in the process at ``place``."""
         if hasattr(signal, "pthread_sigmask"):
-            # Inherited by the decoders: Ctrl-C is for this process, which ends them.
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            # Inherited by the decoders: what a terminal or scheduler sends to all is for this process, which ends them.
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
         try:
             for task in source:
                 if task is not None:
