@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -34,6 +33,9 @@ STALL_TIMEOUT = 60.0
 """Seconds."""
 WAITING_BATCHES = 4
 """Batches of decoded frames that wait for the encoder at most, for each that it works on at a time."""
+
+WAITING_BYTES = 2**29
+"""Of decoded frames that wait for the encoder at most, however large the batches are."""
 
 R = TypeVar("R")
 Watch = Callable[[Source, Message], None]
@@ -138,10 +140,11 @@ class _Run(Generic[R]):
         settings, decoding = pipeline.settings, pipeline.decoding
         cores = settings.cores or usable_cores()
         jobs = settings.jobs or cores
-        depth = WAITING_BATCHES * pipeline.batch_size * pipeline.encoder.lanes / decoding.sampled_frames
+        depth = WAITING_BATCHES * pipeline.batch_size * pipeline.encoder.lanes // decoding.sampled_frames
+        depth = max(1, min(depth, WAITING_BYTES // decoding.snippet_bytes))
         self._decoding = decoding
         self._threads = max(1, min(MOST_THREADS, cores // jobs))
-        self._pool = DecoderPool[_VideoTask[R]](jobs, settings.stall_timeout, math.ceil(depth))
+        self._pool = DecoderPool[_VideoTask[R]](jobs, settings.stall_timeout, depth)
         self._batcher = FrameBatcher[_VideoTask[R]](pipeline.encoder, pipeline.batch_size, pipeline.crops)
         self._collector = collector
         self._watch = watch

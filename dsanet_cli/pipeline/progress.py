@@ -14,7 +14,7 @@ from dsanet_cli.console import plain_console
 from dsanet_cli.files.sources import Source
 from dsanet_cli.names import printable
 from dsanet_cli.text import format_clock
-from dsanet_cli.video.messages import Message, Opened
+from dsanet_cli.video.messages import Message, Notice, Opened
 from dsanet_cli.video.reader import Snippet
 
 TELLING_SECONDS, TELLING_SHARE = 10.0, 0.02
@@ -39,6 +39,7 @@ class BatchProgress:
             disable=quiet or not console.is_terminal,
         )
         self._lines = plain_console(stderr=True, quiet=quiet or console.is_terminal or len(sources) < 2)
+        self._log = self._bars.console if self.console else plain_console(stderr=True, quiet=quiet)
         self._sizes = {source: _size(source) for source in sources}
         self._total = sum(self._sizes.values())
         self._overall = self._bars.add_task("all", total=self._total, state="")
@@ -71,7 +72,9 @@ class BatchProgress:
     def watch(self, source: Source, message: Message) -> None:
         """Take notice of what a decoder says about a video."""
         with self._lock:
-            if isinstance(message, Opened):
+            if isinstance(message, Notice):
+                self._log.print(message.text)
+            elif isinstance(message, Opened):
                 self._durations[source] = message.duration
                 self._opened[source] = time.monotonic()
                 self._forget(source)  # tried before

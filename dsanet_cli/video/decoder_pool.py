@@ -1,112 +1,44 @@
 """Several videos decoded at once, each in a process of its own: a decoder that crashes or hangs costs its video only.
 
 One thread for each process hands it jobs, receives its snippets and starts another process where one has died;
-a watchdog kills those that stall. All snippets meet in one queue of limited length.
+a watchdog kills those that stall. All messages meet in one queue; how many of a process may wait there is limited, and
+so is the memory that it shares with the program for its pictures.
 """
 
 from __future__ import annotations
 
-import contextlib
-import pickle
+import math
 import queue
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from dsanet_cli.errors import VideoError
 from dsanet_cli.text import format_time
 from dsanet_cli.video.container import video_error
-from dsanet_cli.video.messages import Alive, DecodeJob, Finished, Message, Scanned, Start, Wanted
+from dsanet_cli.video.decoder_handle import DecoderEnded, DecoderProcess
+from dsanet_cli.video.messages import Alive, DecodeJob, Decoding, Finished, Message, Notice, Scanned, Wanted
+from dsanet_cli.video.picture_ring import PictureRing
 from dsanet_cli.video.reader import Snippet
 
 COMMAND = (sys.executable, "-P", "-m", "dsanet_cli.video.decoder_process")
+START_TIMEOUT = 60.0
+"""Seconds that a process may take to start, on a machine with much else to do, before it counts as stalled."""
 WATCH_INTERVAL = 0.25
 """Seconds between looks at who stalls."""
 IDLE_AFTER = 0.02
 """Seconds without a message after which the caller is told so."""
 
 
-class DecoderEnded(Exception):
-    """A decoder process ended, or was killed because it stalled."""
-
-
-class DecoderProcess:
-    """One decoder process, as its thread sees it; ``command`` starts it.
-
-    Raises:
-        OSError: it cannot be started.
-    """
-
-    def __init__(self, command: tuple[str, ...]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="dsanet-", ignore_cleanup_errors=True)
-        try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        except OSError:
-            self._folder.cleanup()
-            raise
-        self.waiting = False
-        """Whether its thread waits for a message."""
-        self.silence = 0.0
-        """Seconds it has waited, by the watchdog's count: what stops the whole program stops the count, too."""
-        self.stalled = False
-        with contextlib.suppress(DecoderEnded):  # which the first job finds out, too
-            self.send(Start(self._folder.name))
-
-    def send(self, message: Start | DecodeJob | Wanted) -> None:
-        """Hand over a job, or the answer it waits for.
-
-        Raises:
-            DecoderEnded: the process has ended.
-        """
-        assert self._process.stdin is not None
-        try:
-            pickle.dump(message, self._process.stdin)
-            self._process.stdin.flush()
-        except OSError as error:
-            raise DecoderEnded from error
-
-    def receive(self) -> Message | Alive:
-        """Wait for the next message.
-
-        Raises:
-            DecoderEnded: the process has ended without one.
-        """
-        assert self._process.stdout is not None
-        self.silence, self.waiting = 0.0, True
-        try:
-            message: Message | Alive = pickle.load(self._process.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise DecoderEnded from error
-        finally:
-            self.waiting = False
-        return message
-
-    def kill(self) -> None:
-        """End the process at once, also a frozen one; its thread then finds out. From any thread."""
-        self._process.kill()
-
-    def end(self) -> int:
-        """Wait for the end of a process that has ended of its own, or is about to, and tidy up; its exit status.
-
-        Only from the thread that receives: a pipe that is closed while another thread reads takes that one along.
-        """
-        try:
-            status = self._process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            status = self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(OSError):
-                pipe.close()
-        self._folder.cleanup()
-        return status
+NO_MEMORY = (
+    "too little memory can be shared with the decoders (/dev/shm; docker run --shm-size=1g), so pictures go through "
+    "pipes: slower, with the same results"
+)
 
 
 class Task:
@@ -136,6 +68,16 @@ class Task:
 T = TypeVar("T", bound=Task)
 
 
+@dataclass(frozen=True)
+class _Item(Generic[T]):
+    """A message on its way to the caller; ``decoder`` has the place of its pictures, if it is a snippet."""
+
+    task: T
+    message: Message
+    place: int
+    decoder: DecoderProcess | None
+
+
 class DecoderPool(Generic[T]):
     """Processes that decode, at most ``processes`` at once.
 
@@ -149,15 +91,20 @@ class DecoderPool(Generic[T]):
     def __init__(self, processes: int, stall_timeout: float, depth: int, command: tuple[str, ...] = COMMAND) -> None:
         self._stall_timeout = stall_timeout
         self._command = command
-        self._ready: queue.Queue[tuple[T, Message] | BaseException | None] = queue.Queue(depth)
+        self._depth = math.ceil(depth / processes)
+        self._ready: queue.SimpleQueue[_Item[T] | BaseException | None] = queue.SimpleQueue()
+        self._room = [threading.Semaphore(self._depth) for _ in range(processes)]
+        """For messages of each process that are in the queue or with the caller."""
         self._decoders: list[DecoderProcess | None] = [None] * processes
+        self._shares_memory = True
         self._closing = threading.Event()
 
     def run(self, tasks: Iterable[T | None]) -> Generator[tuple[T, Message] | None, None, None]:
         """Decode all videos; messages of one come in order, and end with ``Finished`` or a ``VideoError``.
 
-        Yields None while there is nothing to do but wait. ``tasks`` are asked for one by one, as decoders
-        become free, from other threads than the caller's; they are None while there is none yet.
+        The frames of a snippet are only there until the next message is asked for. Yields None while there is nothing
+        to do but wait. ``tasks`` are asked for one by one, as decoders become free, from other threads than the
+        caller's; they are None while there is none yet.
         """
         source = _SharedTasks(tasks)
         threads = [
@@ -171,16 +118,19 @@ class DecoderPool(Generic[T]):
         try:
             while running:
                 try:
-                    message = self._ready.get(timeout=IDLE_AFTER)
+                    item = self._ready.get(timeout=IDLE_AFTER)
                 except queue.Empty:
                     yield None
                     continue
-                if message is None:
+                if item is None:
                     running -= 1
-                elif isinstance(message, BaseException):
-                    raise message
+                elif isinstance(item, BaseException):
+                    raise item
                 else:
-                    yield message
+                    yield item.task, item.message
+                    if item.decoder is not None:
+                        item.decoder.release()
+                    self._room[item.place].release()
         finally:
             self._abandon(threads)
 
@@ -188,9 +138,11 @@ class DecoderPool(Generic[T]):
         """End all processes, and the threads too if the caller stopped early."""
         self._closing.set()
         self._kill_all()
+        for room in self._room:
+            room.release()  # in case a thread waits for it
         while any(thread.is_alive() for thread in threads):
-            with contextlib.suppress(queue.Empty):
-                self._ready.get(timeout=0.05)  # makes room, in case a thread waits for it
+            for thread in threads:
+                thread.join(timeout=0.05)
             self._kill_all()
         for decoder in filter(None, self._decoders):
             decoder.end()
@@ -208,18 +160,42 @@ class DecoderPool(Generic[T]):
             for task in source:
                 if task is not None:
                     for message in self._decode(place, task):
-                        self._ready.put((task, message))
+                        self._hand_over(place, task, message)
                 if self._closing.is_set():
                     break
             self._ready.put(None)
         except BaseException as error:  # the program's fault, so it belongs to the caller
             self._ready.put(error)
 
+    def _hand_over(self, place: int, task: T, message: Message) -> None:
+        """Put a message into the queue, once there is room for one more of the process."""
+        decoder = self._decoders[place] if isinstance(message, Snippet) else None
+        self._room[place].acquire()
+        if self._closing.is_set():
+            self._room[place].release()  # for the next one
+        else:
+            self._ready.put(_Item(task, message, place, decoder))
+
+    def _ring(self, decoding: Decoding) -> PictureRing | None:
+        """A ring for a process that decodes like this; None where there is no memory for it.
+
+        Two more snippets than can wait: one that its thread holds, and one that is written meanwhile. So a process
+        never waits for a slot while its thread waits for a message, which would look like a stall.
+        """
+        try:
+            return PictureRing(self._depth + 2, decoding.snippet_bytes)
+        except OSError:
+            return None
+
     def _decode(self, place: int, task: T) -> Iterator[Message]:
         decoder = self._decoders[place]
         if decoder is None:
+            ring = self._ring(task.job.decoding)
+            if ring is None and self._shares_memory:
+                self._shares_memory = False
+                yield Notice(NO_MEMORY)
             try:
-                decoder = self._decoders[place] = DecoderProcess(self._command)
+                decoder = self._decoders[place] = DecoderProcess(self._command, ring)
             except OSError as error:
                 yield video_error(task.job.path, f"no decoder can be started ({error.strerror}); try fewer --jobs")
                 return
@@ -269,7 +245,8 @@ class DecoderPool(Generic[T]):
             for decoder in filter(None, self._decoders):
                 if decoder.waiting:
                     decoder.silence += WATCH_INTERVAL
-                    if decoder.silence > self._stall_timeout:
+                    limit = self._stall_timeout if decoder.started else max(self._stall_timeout, START_TIMEOUT)
+                    if decoder.silence > limit:
                         decoder.stalled = True
                         decoder.kill()
 

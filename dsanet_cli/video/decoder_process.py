@@ -17,14 +17,17 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import BinaryIO
 
 from dsanet_cli.console import DEBUG_VARIABLE, unexpected
 from dsanet_cli.errors import VideoError
-from dsanet_cli.video.messages import Alive, DecodeJob, Finished, Message, Opened, Scanned, Start, Wanted
+from dsanet_cli.video.messages import Alive, DecodeJob, Finished, Opened, Placed, Reply, Scanned, Start, Wanted
+from dsanet_cli.video.picture_ring import RingPlace, RingWriter
 from dsanet_cli.video.pictures import open_source
+from dsanet_cli.video.reader import Snippet
 
-Send = Callable[[Message | Alive], None]
+Send = Callable[[Reply], None]
 
 PULSE_INTERVAL = 0.5
 """Seconds."""
@@ -39,9 +42,8 @@ def main() -> None:
     received: queue.SimpleQueue[DecodeJob | Wanted] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(jobs, received, start.folder), daemon=True).start()
 
-    def send(message: Message | Alive) -> None:
-        pickle.dump(message, replies, protocol=pickle.HIGHEST_PROTOCOL)
-        replies.flush()
+    send = _sender(replies, start.ring)
+    send(Alive())
 
     while True:
         job = received.get()
@@ -56,6 +58,18 @@ def main() -> None:
             return
         except Exception as error:  # as in a batch: one video must never end the others
             send(VideoError(str(unexpected(job.path, error))))
+
+
+def _sender(replies: BinaryIO, place: RingPlace | None) -> Send:
+    def send(message: Reply) -> None:
+        if ring is not None and isinstance(message, Snippet) and ring.write(message.frames):
+            frames = message.frames
+            message = Placed(replace(message, frames=frames[:0]), frames.shape)
+        pickle.dump(message, replies, protocol=pickle.HIGHEST_PROTOCOL)
+        replies.flush()
+
+    ring = None if place is None else RingWriter(place, _Pulse(send))
+    return send
 
 
 def _read_start(jobs: BinaryIO) -> Start:

@@ -12,8 +12,9 @@
                          <-          Snippet ...
                          <-          Finished
 
-A ``VideoError`` can come instead of any reply, and is the last one. ``Alive`` comes between them where they take
-long, and goes no further than to the watchdog.
+Pictures lie in the ring of shared memory (``picture_ring``), and ``Placed`` comes instead of ``Snippet``; without a
+ring, or where they do not fit, they go through the pipe. A ``VideoError`` can come instead of any reply, and is the
+last one. ``Alive`` comes between them where they take long, and goes no further than to the watchdog.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from dsanet_cli.errors import VideoError
 from dsanet_cli.video.options import WHOLE, ReadOptions
+from dsanet_cli.video.picture_ring import RingPlace
 from dsanet_cli.video.probe import VideoInfo
 from dsanet_cli.video.reader import Snippet
 
@@ -36,6 +38,8 @@ class Start:
 
     folder: str
     """For its temporary files; made for this process and removed with it."""
+    ring: RingPlace | None
+    """Where pictures go; None sends them through the pipe."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,12 @@ class Decoding:
     """Leave out frames at the end that fill no snippet, unless they are all there is (protocol: features)."""
     options: ReadOptions = WHOLE
     """What to read of it."""
+
+    @property
+    def snippet_bytes(self) -> int:
+        """Of the pictures of a snippet, at most."""
+        height, width = self.size
+        return min(self.sampled_frames, self.snippet_frames) * height * width * 3
 
 
 @dataclass(frozen=True)
@@ -92,4 +102,22 @@ class Finished:
     info: VideoInfo
 
 
-Message = Opened | Snippet | Scanned | Finished | VideoError
+@dataclass(frozen=True)
+class Placed:
+    """A snippet whose pictures lie in the ring; its own ``frames`` are empty."""
+
+    snippet: Snippet
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the person who watches should know; a line."""
+
+    text: str
+
+
+Message = Opened | Snippet | Scanned | Finished | Notice | VideoError
+"""What the pool passes on; ``Notice`` is its own."""
+Reply = Opened | Snippet | Placed | Scanned | Finished | Alive | VideoError
+"""What a decoder process sends."""

@@ -5,6 +5,7 @@ import os
 import re
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from dsanet_cli.errors import VideoError
 from dsanet_cli.video.decoder_pool import DecoderPool, Task
 from dsanet_cli.video.demux import CHUNK_FRAMES
 from dsanet_cli.video.messages import DecodeJob, Decoding, Finished, Opened, Scanned
-from dsanet_cli.video.reader import open_video
+from dsanet_cli.video.reader import Snippet, open_video
 
 SIZE = (32, 48)
 NEVER = threading.Event()
@@ -32,6 +33,8 @@ def collect(pool, tasks):
     for item in pool.run(tasks):
         if item is not None:
             done, message = item
+            if isinstance(message, Snippet):
+                message = replace(message, frames=message.frames.copy())
             messages.setdefault(done.job.path.name, []).append(message)
     return messages
 

@@ -1,0 +1,104 @@
+"""How many frames a second come from the decoders to the encoder: through shared memory, and through pipes.
+
+    python tests/benchmarks/frames.py [--jobs 2] [--videos 4] [--seconds 60] [--frames-per-snippet 16] [--rounds 3]
+
+Small pictures of one colour are decoded, which costs next to nothing, enlarged to the published size, and given to an
+encoder that does nothing: what is left is the way of the frames. Both ways take turns, and the best of each counts.
+Prints the frames a second and the program's own seconds of processors (without those of the decoders).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import av
+import numpy as np
+
+from dsanet_cli.files.sources import Source
+from dsanet_cli.pipeline.batcher import EncodedSnippet
+from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings
+from dsanet_cli.video import picture_ring
+from dsanet_cli.video.messages import Decoding
+from dsanet_cli.video.probe import VideoInfo
+
+SIZE = (256, 340)
+BATCH = 256
+
+
+class NoEncoder:
+    """Takes batches as a GPU does, and gives back nothing of worth."""
+
+    lanes = 2
+
+    def submit(self, frames: np.ndarray, crop: int) -> Future[np.ndarray]:
+        future: Future[np.ndarray] = Future()
+        future.set_result(np.zeros((len(frames), 1), np.float32))
+        return future
+
+
+class Count(Collector[int]):
+    def __init__(self, source: Source) -> None:
+        self._frames = 0
+
+    def take(self, snippet: EncodedSnippet) -> None:
+        self._frames += snippet.features.shape[1]
+
+    def finish(self, info: VideoInfo) -> int:
+        return self._frames
+
+
+def write(path: Path, seconds: int) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.options = {"preset": "ultrafast"}
+        for index in range(25 * seconds):
+            picture = np.full((64, 64, 3), index % 250, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def measure(sources: list[Source], jobs: int, sampled: int) -> tuple[float, float]:
+    """Frames a second, and seconds of processors for a thousand of them."""
+    pipeline = Pipeline(NoEncoder(), Decoding(SIZE, sampled, 16), BATCH, PipelineSettings(jobs=jobs))
+    started, processors = time.perf_counter(), time.process_time()
+    frames = sum(result for _, result in pipeline.run(sources, Count, lambda *_: None))
+    spent, processors = time.perf_counter() - started, time.process_time() - processors
+    return frames / spent, 1000 * processors / frames
+
+
+def refuse(file: int, size: int) -> None:
+    raise OSError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--videos", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--frames-per-snippet", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    reserve = picture_ring._reserve
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [write(Path(folder) / f"{number}.mp4", arguments.seconds) for number in range(arguments.videos)]
+        sources = [Source(path, Path(path.stem)) for path in paths]
+        found: dict[str, list[tuple[float, float]]] = {"shared memory": [], "pipes": []}
+        for _ in range(arguments.rounds):
+            for name, way in (("shared memory", reserve), ("pipes", refuse)):
+                picture_ring._reserve = way
+                found[name].append(measure(sources, arguments.jobs, arguments.frames_per_snippet))
+    best = {name: (max(r for r, _ in values), min(p for _, p in values)) for name, values in found.items()}
+    for name, (rate, processors) in best.items():
+        print(f"{name:<14} {rate:7.0f} frames/s, {processors:.3f} s of the program's processors for 1,000 frames")
+    (ring, ring_cost), (pipe, pipe_cost) = best.values()
+    print(f"shared memory: {ring / pipe:.2f} times the frames, {pipe_cost / ring_cost:.2f} times less of the program")
+
+
+if __name__ == "__main__":
+    main()
