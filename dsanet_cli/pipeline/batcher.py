@@ -53,6 +53,13 @@ class _Batch:
     def done(self) -> bool:
         return bool(self.features) and all(future.done() for future in self.features)
 
+    def wait(self) -> Picture:
+        """Wait for the features; the memory of the frames, which nobody needs any more."""
+        for future in self.features:
+            future.result()
+        frames, self.frames = self.frames, NO_FRAMES
+        return frames
+
 
 @dataclass(frozen=True)
 class _Entry(Generic[K]):
@@ -86,7 +93,10 @@ class FrameBatcher(Generic[K]):
         self._crops = crops
         self._batch: _Batch | None = None
         self._entries: deque[_Entry[K]] = deque()
-        self._handed: deque[Future[FloatArray]] = deque()
+        self._handed: deque[_Batch] = deque()
+        """With the encoder, in order."""
+        self._memory: list[Picture] = []
+        """For frames of batches to come; new memory costs as much as copying into it."""
 
     def add(self, key: K, snippet: Snippet) -> None:
         """Take a snippet and copy its frames; waits while the encoder has enough to do."""
@@ -94,7 +104,7 @@ class FrameBatcher(Generic[K]):
         picture = frames[len(frames) // 2].copy() if len(frames) else None
         entry = _Entry(key, replace(snippet, frames=NO_FRAMES), picture, [])
         while len(frames):
-            batch = self._batch = self._batch or _Batch(np.empty((self._size, *frames.shape[1:]), np.uint8))
+            batch = self._batch = self._batch or _Batch(self._room_for(frames))
             part = frames[: self._size - batch.filled]
             frames = frames[len(part) :]
             place = slice(batch.filled, batch.filled + len(part))
@@ -112,10 +122,17 @@ class FrameBatcher(Generic[K]):
             return
         batch.frames[batch.filled :] = 0
         batch.features = [self._encoder.submit(batch.frames, crop) for crop in self._crops]
-        batch.frames = NO_FRAMES
-        self._handed += batch.features
-        while len(self._handed) > BATCHES_PER_LANE * self._encoder.lanes:
-            self._handed.popleft().result()
+        self._handed.append(batch)
+        most = max(1, BATCHES_PER_LANE * self._encoder.lanes // len(self._crops))
+        while self._handed and (self._handed[0].done or len(self._handed) > most):
+            self._memory.append(self._handed.popleft().wait())
+
+    def _room_for(self, frames: Picture) -> Picture:
+        shape = (self._size, *frames.shape[1:])
+        while self._memory:
+            if (memory := self._memory.pop()).shape == shape:
+                return memory
+        return np.empty(shape, np.uint8)
 
     def encoded(self) -> Iterator[tuple[K, EncodedSnippet]]:
         """The snippets that are ready, in the order they came, each with its key."""

@@ -34,7 +34,7 @@ STALL_TIMEOUT = 60.0
 WAITING_BATCHES = 4
 """Batches of decoded frames that wait for the encoder at most, for each that it works on at a time."""
 
-WAITING_BYTES = 2**29
+WAITING_BYTES = 2**28
 """Of decoded frames that wait for the encoder at most, however large the batches are."""
 
 R = TypeVar("R")

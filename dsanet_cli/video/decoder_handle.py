@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import tempfile
 
-from dsanet_cli.video.messages import Alive, DecodeJob, Message, Placed, Reply, Start, Wanted
+from dsanet_cli.video.messages import DecodeJob, Placed, Reply, Start, Wanted
 from dsanet_cli.video.picture_ring import PictureRing
 from dsanet_cli.video.reader import Snippet
 
@@ -63,8 +63,8 @@ class DecoderProcess:
         except OSError as error:
             raise DecoderEnded from error
 
-    def receive(self) -> Message | Alive:
-        """Wait for the next message. A snippet's frames may lie in the ring, until ``release`` gives their place back.
+    def receive(self) -> Reply:
+        """Wait for the next message.
 
         Raises:
             DecoderEnded: the process has ended without one.
@@ -78,17 +78,17 @@ class DecoderProcess:
         finally:
             self.waiting = False
         self.started = True
-        if isinstance(reply, Placed):
-            assert self._ring is not None
-            return dataclasses.replace(reply.snippet, frames=self._ring.take(reply.shape))
-        if isinstance(reply, Snippet) and self._ring is not None:
-            self._ring.skip()
         return reply
 
-    def release(self) -> None:
-        """Done with the oldest snippet that was received. From any one thread."""
-        if self._ring is not None:
-            self._ring.release()
+    def snippet(self, placed: Placed) -> Snippet:
+        """A snippet with its pictures, which are there until ``release``."""
+        assert self._ring is not None
+        return dataclasses.replace(placed.snippet, frames=self._ring.pictures(placed.slot, placed.shape))
+
+    def release(self, placed: Placed) -> None:
+        """Let the process write over a snippet's pictures. From any thread."""
+        assert self._ring is not None
+        self._ring.release(placed.slot)
 
     def kill(self) -> None:
         """End the process at once, also a frozen one; its thread then finds out. From any thread."""

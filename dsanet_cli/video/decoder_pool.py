@@ -13,8 +13,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -22,7 +23,7 @@ from dsanet_cli.errors import VideoError
 from dsanet_cli.text import format_time
 from dsanet_cli.video.container import video_error
 from dsanet_cli.video.decoder_handle import DecoderEnded, DecoderProcess
-from dsanet_cli.video.messages import Alive, DecodeJob, Decoding, Finished, Message, Notice, Scanned, Wanted
+from dsanet_cli.video.messages import Alive, DecodeJob, Decoding, Finished, Message, Notice, Placed, Scanned, Wanted
 from dsanet_cli.video.picture_ring import PictureRing
 from dsanet_cli.video.reader import Snippet
 
@@ -70,12 +71,13 @@ T = TypeVar("T", bound=Task)
 
 @dataclass(frozen=True)
 class _Item(Generic[T]):
-    """A message on its way to the caller; ``decoder`` has the place of its pictures, if it is a snippet."""
+    """A message on its way to the caller."""
 
     task: T
     message: Message
     place: int
-    decoder: DecoderProcess | None
+    release: Callable[[], None] = lambda: None
+    """To be called when the caller is done with it."""
 
 
 class DecoderPool(Generic[T]):
@@ -128,8 +130,7 @@ class DecoderPool(Generic[T]):
                     raise item
                 else:
                     yield item.task, item.message
-                    if item.decoder is not None:
-                        item.decoder.release()
+                    item.release()
                     self._room[item.place].release()
         finally:
             self._abandon(threads)
@@ -167,14 +168,19 @@ class DecoderPool(Generic[T]):
         except BaseException as error:  # the program's fault, so it belongs to the caller
             self._ready.put(error)
 
-    def _hand_over(self, place: int, task: T, message: Message) -> None:
+    def _hand_over(self, place: int, task: T, message: Message | Placed) -> None:
         """Put a message into the queue, once there is room for one more of the process."""
-        decoder = self._decoders[place] if isinstance(message, Snippet) else None
+        item = _Item(task, message, place) if not isinstance(message, Placed) else self._unpacked(task, message, place)
         self._room[place].acquire()
         if self._closing.is_set():
             self._room[place].release()  # for the next one
         else:
-            self._ready.put(_Item(task, message, place, decoder))
+            self._ready.put(item)
+
+    def _unpacked(self, task: T, placed: Placed, place: int) -> _Item[T]:
+        decoder = self._decoders[place]
+        assert decoder is not None
+        return _Item(task, decoder.snippet(placed), place, partial(decoder.release, placed))
 
     def _ring(self, decoding: Decoding) -> PictureRing | None:
         """A ring for a process that decodes like this; None where there is no memory for it.
@@ -187,7 +193,7 @@ class DecoderPool(Generic[T]):
         except OSError:
             return None
 
-    def _decode(self, place: int, task: T) -> Iterator[Message]:
+    def _decode(self, place: int, task: T) -> Iterator[Message | Placed]:
         decoder = self._decoders[place]
         if decoder is None:
             ring = self._ring(task.job.decoding)
@@ -206,8 +212,8 @@ class DecoderPool(Generic[T]):
                 message = decoder.receive()
                 if isinstance(message, Alive):
                     continue
-                if isinstance(message, Snippet):
-                    end = message.end
+                if isinstance(message, Snippet | Placed):
+                    end = (message.snippet if isinstance(message, Placed) else message).end
                 yield message
                 if isinstance(message, VideoError | Finished):
                     return

@@ -62,9 +62,10 @@ def main() -> None:
 
 def _sender(replies: BinaryIO, place: RingPlace | None) -> Send:
     def send(message: Reply) -> None:
-        if ring is not None and isinstance(message, Snippet) and ring.write(message.frames):
+        if ring is not None and isinstance(message, Snippet):
             frames = message.frames
-            message = Placed(replace(message, frames=frames[:0]), frames.shape)
+            if (slot := ring.write(frames)) is not None:
+                message = Placed(replace(message, frames=frames[:0]), slot, frames.shape)
         pickle.dump(message, replies, protocol=pickle.HIGHEST_PROTOCOL)
         replies.flush()
 

@@ -104,9 +104,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class Placed:
-    """A snippet whose pictures lie in the ring; its own ``frames`` are empty."""
+    """A snippet whose pictures lie in a slot of the ring; its own ``frames`` are empty."""
 
     snippet: Snippet
+    slot: int
     shape: tuple[int, ...]
 
 

@@ -2,12 +2,17 @@
 
 ::
 
-    decoder process writes ──>  | counter | slot 0 | slot 1 | ... | slot n-1 |  ──> program reads
-                                     ^                                                  |
-                                     └───────── snippets that it is done with ──────────┘
+    | flag 0 | flag 1 | ... | slot 0 | slot 1 | ... |
 
-A slot holds the pictures of one snippet. Slots are used in turn, and only the program changes the counter, so neither
-side needs a lock. The memory has no name: it is gone with the last process that has it, however that ends.
+    decoder process                    program
+    waits for a flag that is 0
+    sets it to 1, fills the slot
+    names the slot in a message  ──>   uses the pictures
+                                       sets the flag to 0
+
+A slot holds the pictures of one snippet. Each flag is only changed by the side whose turn it is, so neither needs a
+lock. The first free slot is taken, so that a program that keeps up stays in the processor's cache. The memory has no
+name: it is gone with the last process that has it, however that ends.
 """
 
 from __future__ import annotations
@@ -26,10 +31,8 @@ import numpy as np
 from dsanet_cli.video.probe import Picture
 
 SHARED_MEMORY = "/dev/shm"
-COUNTER_BYTES = 64
-"""The counter and what keeps the pictures apart from it, as caches of processors like it."""
 POLL_INTERVAL = 1e-3
-"""Seconds between looks at the counter while no slot is free."""
+"""Seconds between looks at the flags while no slot is free."""
 BLOCK = bytes(2**20)
 
 
@@ -45,26 +48,25 @@ class RingPlace:
     @property
     def size(self) -> int:
         """Bytes in all."""
-        return COUNTER_BYTES + self.slots * self.slot_bytes
+        return self.slots * (self.slot_bytes + 1)
 
 
 class _Ring:
     def __init__(self, place: RingPlace) -> None:
         self.place = place
         memory = mmap.mmap(place.file, place.size)
-        self._counter = np.frombuffer(memory, np.uint64, 1)
-        self._slots = np.frombuffer(memory, np.uint8, offset=COUNTER_BYTES).reshape(place.slots, place.slot_bytes)
+        self._busy = np.frombuffer(memory, np.uint8, place.slots)
+        self._slots = np.frombuffer(memory, np.uint8, offset=place.slots).reshape(place.slots, place.slot_bytes)
 
-    def _pictures(self, number: int, shape: tuple[int, ...]) -> Picture:
-        """The place of the ``number``-th snippet's pictures."""
-        return self._slots[number % self.place.slots, : int(np.prod(shape))].reshape(shape)
+    def _pictures(self, slot: int, shape: tuple[int, ...]) -> Picture:
+        return self._slots[slot, : int(np.prod(shape))].reshape(shape)
 
 
 class PictureRing(_Ring):
-    """A ring as its owner has it.
+    """Slots as the program has them.
 
     Args:
-        slots: Snippets that it holds.
+        slots: Snippets that they hold.
         slot_bytes: Of the pictures of one.
 
     Raises:
@@ -80,22 +82,16 @@ class PictureRing(_Ring):
         except BaseException:
             os.close(file)
             raise
-        self._taken = 0
 
-    def take(self, shape: tuple[int, ...]) -> Picture:
-        """The pictures of the next snippet, (k, H, W, 3); to be left alone after ``release``."""
-        pictures = self._pictures(self._taken, shape)
+    def pictures(self, slot: int, shape: tuple[int, ...]) -> Picture:
+        """The pictures (k, H, W, 3) in a slot; to be left alone after ``release``."""
+        pictures = self._pictures(slot, shape)
         pictures.flags.writeable = False
-        self._taken += 1
         return pictures
 
-    def skip(self) -> None:
-        """The next snippet came another way."""
-        self._taken += 1
-
-    def release(self) -> None:
-        """Give the slot of the oldest snippet back."""
-        self._counter[0] += 1
+    def release(self, slot: int) -> None:
+        """Give a slot back."""
+        self._busy[slot] = 0
 
     def close_file(self) -> None:
         """Close the descriptor, once the decoder process has it; the memory stays."""
@@ -103,10 +99,10 @@ class PictureRing(_Ring):
 
 
 class RingWriter(_Ring):
-    """A ring as the decoder process has it.
+    """Slots as the decoder process has them.
 
     Args:
-        place: Of the ring.
+        place: Where they are.
         alive: Is called while no slot is free.
     """
 
@@ -114,19 +110,17 @@ class RingWriter(_Ring):
         super().__init__(place)
         os.close(place.file)
         self._alive = alive
-        self._written = 0
 
-    def write(self, pictures: Picture) -> bool:
-        """Wait for a slot and put a snippet's pictures into it; False where they do not fit."""
-        while self._written - int(self._counter[0]) >= self.place.slots:
+    def write(self, pictures: Picture) -> int | None:
+        """Wait for a slot and put a snippet's pictures into it; None where they do not fit."""
+        if pictures.nbytes > self.place.slot_bytes:
+            return None
+        while self._busy[slot := int(self._busy.argmin())]:
             self._alive()
             time.sleep(POLL_INTERVAL)
-        number = self._written
-        self._written += 1
-        if pictures.nbytes > self.place.slot_bytes:
-            return False
-        self._pictures(number, pictures.shape)[:] = pictures
-        return True
+        self._busy[slot] = 1
+        self._pictures(slot, pictures.shape)[:] = pictures
+        return slot
 
 
 def _anonymous_file() -> int:

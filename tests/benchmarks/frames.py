@@ -3,16 +3,18 @@
     python tests/benchmarks/frames.py [--jobs 2] [--videos 4] [--seconds 60] [--frames-per-snippet 16] [--rounds 3]
 
 Small pictures of one colour are decoded, which costs next to nothing, enlarged to the published size, and given to an
-encoder that does nothing: what is left is the way of the frames. Both ways take turns, and the best of each counts.
-Prints the frames a second and the program's own seconds of processors (without those of the decoders).
+encoder that does nothing: what is left is mostly the way of the frames. Both ways take turns. Prints the frames a
+second and the seconds of processors, which other programs on the machine distort less; the best of each counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -63,13 +65,25 @@ def write(path: Path, seconds: int) -> Path:
     return path
 
 
-def measure(sources: list[Source], jobs: int, sampled: int) -> tuple[float, float]:
-    """Frames a second, and seconds of processors for a thousand of them."""
+@dataclass(frozen=True)
+class Cost:
+    """Of one round."""
+
+    rate: float
+    """Frames a second."""
+    program: float
+    """Seconds of processors for 1,000 frames, as is ``decoders``."""
+    decoders: float
+
+
+def measure(sources: list[Source], jobs: int, sampled: int) -> Cost:
     pipeline = Pipeline(NoEncoder(), Decoding(SIZE, sampled, 16), BATCH, PipelineSettings(jobs=jobs))
-    started, processors = time.perf_counter(), time.process_time()
+    started, before = time.perf_counter(), os.times()
     frames = sum(result for _, result in pipeline.run(sources, Count, lambda *_: None))
-    spent, processors = time.perf_counter() - started, time.process_time() - processors
-    return frames / spent, 1000 * processors / frames
+    spent, after = time.perf_counter() - started, os.times()
+    program = after.user + after.system - before.user - before.system
+    decoders = after.children_user + after.children_system - before.children_user - before.children_system
+    return Cost(frames / spent, 1000 * program / frames, 1000 * decoders / frames)
 
 
 def refuse(file: int, size: int) -> None:
@@ -88,16 +102,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = [write(Path(folder) / f"{number}.mp4", arguments.seconds) for number in range(arguments.videos)]
         sources = [Source(path, Path(path.stem)) for path in paths]
-        found: dict[str, list[tuple[float, float]]] = {"shared memory": [], "pipes": []}
+        found: dict[str, list[Cost]] = {"shared memory": [], "pipes": []}
         for _ in range(arguments.rounds):
             for name, way in (("shared memory", reserve), ("pipes", refuse)):
                 picture_ring._reserve = way
-                found[name].append(measure(sources, arguments.jobs, arguments.frames_per_snippet))
-    best = {name: (max(r for r, _ in values), min(p for _, p in values)) for name, values in found.items()}
-    for name, (rate, processors) in best.items():
-        print(f"{name:<14} {rate:7.0f} frames/s, {processors:.3f} s of the program's processors for 1,000 frames")
-    (ring, ring_cost), (pipe, pipe_cost) = best.values()
-    print(f"shared memory: {ring / pipe:.2f} times the frames, {pipe_cost / ring_cost:.2f} times less of the program")
+                cost = measure(sources, arguments.jobs, arguments.frames_per_snippet)
+                found[name].append(cost)
+                print(f"{name:<14} {cost.rate:6.0f} frames/s, s of processors for 1,000 frames: ", end="")
+                print(f"program {cost.program:.3f}, decoders {cost.decoders:.3f}", flush=True)
+    ring, pipe = found.values()
+    print(f"best rates: {max(c.rate for c in ring) / max(c.rate for c in pipe):.2f} times the frames a second")
+    for who in ("program", "decoders"):
+        ratio = min(getattr(c, who) for c in pipe) / min(getattr(c, who) for c in ring)
+        print(f"fewest seconds of the {who}: 1 / {ratio:.2f}")
 
 
 if __name__ == "__main__":

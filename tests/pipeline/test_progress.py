@@ -10,7 +10,7 @@ from rich.console import Console
 from dsanet_cli.files.sources import Source
 from dsanet_cli.pipeline import progress as progress_module
 from dsanet_cli.pipeline.progress import BatchProgress
-from dsanet_cli.video.messages import Opened
+from dsanet_cli.video.messages import Notice, Opened
 from dsanet_cli.video.reader import Snippet
 
 
@@ -126,3 +126,11 @@ def test_time_left_is_shown_once_it_means_something(tmp_path, clock, capsys):
         clock[0] += 60
         progress.done(small, "1 event")
     assert " left)" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("quiet", "expected"), [(False, "pipes\n"), (True, "")])
+def test_a_notice_is_a_line(tmp_path, capsys, quiet, expected):
+    video = source(tmp_path, "a.mp4", 10)
+    with BatchProgress([video], quiet) as progress:
+        progress.watch(video, Notice("pipes"))
+    assert capsys.readouterr().err == expected

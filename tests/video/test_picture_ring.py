@@ -47,38 +47,36 @@ def pictures(value):
 def test_pictures_come_in_order_however_often_the_ring_goes_round(both):
     owner, writer = both
     for value in range(100):
-        assert writer.write(pictures(value))
-        assert (owner.take(SHAPE) == value).all()
-        owner.release()
+        slot = writer.write(pictures(value))
+        assert (owner.pictures(slot, SHAPE) == value).all()
+        owner.release(slot)
 
 
 def test_a_slot_is_not_written_over_before_it_is_given_back(both):
     owner, writer = both
-    for value in range(3):
-        writer.write(pictures(value))
-    taken = [owner.take(SHAPE) for _ in range(3)]
+    slots = [writer.write(pictures(value)) for value in range(3)]
+    taken = [owner.pictures(slot, SHAPE) for slot in slots]
     with pytest.raises(FullError):
         writer.write(pictures(3))
-    owner.release()
-    writer.write(pictures(3))
-    assert [int(frames[0, 0, 0, 0]) for frames in taken] == [3, 1, 2]
+    owner.release(slots[1])
+    assert writer.write(pictures(3)) == slots[1]
+    assert [int(frames[0, 0, 0, 0]) for frames in taken] == [0, 3, 2]
     with pytest.raises(FullError):
         writer.write(pictures(4))
 
 
-def test_what_does_not_fit_takes_its_turn_all_the_same(both):
-    owner, writer = both
-    assert not writer.write(np.zeros((3, *SHAPE[1:]), np.uint8))
-    owner.skip()
-    assert writer.write(pictures(7))
-    assert (owner.take(SHAPE) == 7).all()
+def test_what_does_not_fit_needs_no_slot(both):
+    _, writer = both
+    for _ in range(4):
+        assert writer.write(np.zeros((3, *SHAPE[1:]), np.uint8)) is None
+    assert [writer.write(pictures(7)) for _ in range(3)] == [0, 1, 2]
 
 
 def test_fewer_pictures_and_none(both):
     owner, writer = both
     for count in (1, 0, 2):
-        assert writer.write(pictures(count)[:count])
-        assert owner.take((count, *SHAPE[1:])).tolist() == pictures(count)[:count].tolist()
+        slot = writer.write(pictures(count)[:count])
+        assert owner.pictures(slot, (count, *SHAPE[1:])).tolist() == pictures(count)[:count].tolist()
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs shared memory of a known size")
