@@ -62,7 +62,7 @@ def tiny_clip():
     return build_clip(ENCODER)
 
 
-def save_tiny_model(directory: Path, **changes) -> ModelConfig:
+def save_tiny_model(directory: Path, overwrite: bool = False, **changes) -> ModelConfig:
     """Write the model, text tower included."""
     clip = tiny_clip()
     torch.manual_seed(2)
@@ -78,4 +78,5 @@ def save_tiny_model(directory: Path, **changes) -> ModelConfig:
         image_tower=clip.visual.state_dict(),
         text_tower={name: tensor for name, tensor in state.items() if not name.startswith("visual.")},
         text_adapter=model.text_adapter.state_dict(),
+        overwrite=overwrite,
     )

@@ -40,6 +40,7 @@ from dsanet_cli.encoder.clip import (
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.files.regular import check_inside, open_regular, read_regular
+from dsanet_cli.files.swap import draft_of, recover, recover_all, replace_directory
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.head.text_adapter import TextAdapter
 from dsanet_cli.models.presets import PRESETS
@@ -141,6 +142,7 @@ def find_model(name: str) -> Path:
     """
     candidates = (Path(name), *(folder / name for folder in models_folders()))
     for directory in candidates:
+        recover(directory)
         if os.path.exists(directory / CONFIG_FILE):  # unlike Path.exists, no error where a home is not ours to read
             return directory
     raise ModelError(_why_no_model(name))
@@ -165,6 +167,8 @@ def _why_no_model(name: str) -> str:
 
 def list_models() -> list[Path]:
     """The directories of all models that can be given by name; hidden ones are drafts."""
+    for folder in models_folders():
+        recover_all(folder)
     # Unlike Path.glob, no error where a home is not ours to read.
     return sorted(
         (folder / found).parent
@@ -253,10 +257,15 @@ def check_free(directory: Path, overwrite: bool) -> None:
     """Make sure that a model may be written to ``directory``.
 
     Raises:
-        OutputError: it exists, and ``overwrite`` does not allow to replace it.
+        OutputError: it exists, and ``overwrite`` does not allow to replace it, or it is something else than a model.
     """
-    if directory.exists() and not overwrite:
+    recover(directory)
+    if not directory.exists():
+        return
+    if not overwrite:
         raise OutputError(f"{directory}: exists already; choose another name or pass --overwrite")
+    if not directory.is_dir() or (any(directory.iterdir()) and not (directory / CONFIG_FILE).exists()):
+        raise OutputError(f"{directory}: is there and is no model, so it is not replaced; choose another name")
 
 
 def save_model(
@@ -295,17 +304,18 @@ def save_model(
         files[TEXT_FILE] = text_tower
     if text_adapter is not None:
         files[ADAPTER_FILE] = text_adapter
-    draft = directory.parent / f".{directory.name}.{os.getpid()}.partial"
+    place = directory.resolve() if directory.is_symlink() else directory
+    draft = draft_of(place)
     try:
         draft.mkdir(parents=True)
         for file_name, tensors in files.items():
             data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-            (draft / file_name).write_bytes(data)  # save_file would make it readable by its owner only
+            _write(draft / file_name, data)  # save_file would make it readable by its owner only
         config = dataclasses.replace(config, files={name: _sha256(draft / name) for name in files})
         text = json.dumps(to_json(config), indent=2, ensure_ascii=False).encode() + b"\n"
         decode_exactly(ModelConfig, text)  # what cannot be read again is not written
-        (draft / CONFIG_FILE).write_bytes(text)
-        _put_in_place(draft, directory)
+        _write(draft / CONFIG_FILE, text)
+        replace_directory(draft, place)
     except (OSError, SafetensorError, ValueError) as error:
         raise OutputError(f"{directory}: cannot be written ({error}); choose another place") from error
     finally:
@@ -313,15 +323,12 @@ def save_model(
     return config
 
 
-def _put_in_place(draft: Path, directory: Path) -> None:
-    """Rename ``draft`` to ``directory``; a directory cannot be replaced in one step, so the old one steps aside."""
-    if not directory.exists():
-        draft.rename(directory)
-        return
-    old = directory.parent / f".{directory.name}.{os.getpid()}.old"
-    directory.rename(old)
-    draft.rename(directory)
-    shutil.rmtree(old)
+def _write(path: Path, data: bytes) -> None:
+    """Write a file that is on the disk afterwards: what it replaces is deleted next."""
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _read_tensors(path: Path) -> TensorDict:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,32 @@ def test_saving_never_replaces_unasked(directory):
     with pytest.raises(OutputError, match="exists already"):
         save_tiny_model(directory, description="another")
     assert (directory / "config.json").read_bytes() == before
+
+
+def test_what_is_no_model_is_never_replaced(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="notes: is there and is no model"):
+        save_tiny_model(tmp_path / "notes", overwrite=True)
+    assert (tmp_path / "notes" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_to_a_model_stays_one(directory, tmp_path):
+    (tmp_path / "link").symlink_to(directory)
+    save_tiny_model(tmp_path / "link", overwrite=True, description="another")
+    assert (tmp_path / "link").is_symlink()
+    assert read_config(directory).description == "another"
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny", "link"}
+
+
+def test_what_a_crash_left_of_a_model_is_found_and_drafts_are_not(directory, tmp_path, monkeypatch):
+    monkeypatch.setenv("DSANET_MODELS", str(tmp_path))
+    shutil.copytree(directory, tmp_path / ".tiny.1.partial")
+    directory.rename(tmp_path / ".tiny.old")
+    assert [path.name for path in list_models() if path.parent == tmp_path] == ["tiny"]
+    directory.rename(tmp_path / ".tiny.old")
+    assert load_model("tiny").config.name == "tiny"
 
 
 def test_saving_to_an_impossible_place_leaves_nothing(tmp_path):
