@@ -107,6 +107,12 @@ def detect(
             "(default: keep in folders)",
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Write nothing; say what would be done, and from a minute's trial how long it takes."
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only events and errors.")] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -172,6 +178,7 @@ def detect(
             verbose=verbose,
             shard=part,
             on_ray=engine is Engine.ray,
+            dry=dry_run,
             notes=tuple(note for note, holds in notes.items() if holds),
         )
     )

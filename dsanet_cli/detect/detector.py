@@ -81,7 +81,7 @@ class Detector:
         if is_feature_file(path):
             return self._detect_features(path)
         source = Source(path, Path(path.stem))
-        return self._pipeline(PipelineSettings()).run_one(source, self._analysis(source), lambda *_: None)
+        return self.pipeline(PipelineSettings()).run_one(source, self._analysis(source), lambda *_: None)
 
     def detect_many(
         self, sources: Sequence[Source], settings: PipelineSettings, watch: Watch
@@ -108,7 +108,7 @@ class Detector:
         Raises:
             ModelError: the encoder's weights are missing or do not fit.
         """
-        yield from self._pipeline(settings).run(videos, self._analysis, watch)
+        yield from self.pipeline(settings).run(videos, self._analysis, watch)
 
     def sampling(self, path: Path) -> Sampling:
         """How snippets of ``path`` are made; a feature file's were made before."""
@@ -127,7 +127,12 @@ class Detector:
         """Score the features (n, D) of one window, n at most its length; see ``score_window``."""
         return score_window(self._head, torch.from_numpy(features), self._text_features, self.model.config.temperature)
 
-    def _pipeline(self, settings: PipelineSettings) -> Pipeline:
+    def pipeline(self, settings: PipelineSettings) -> Pipeline:
+        """What decodes and encodes videos as this detector analyses them.
+
+        Raises:
+            ModelError: the encoder's weights are missing or do not fit.
+        """
         config = self.model.config
         decoding = Decoding(
             config.preprocessing.resize,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from dsanet_cli.detect.dry_run import describe, measure, plan_work
 from dsanet_cli.detect.notes import described, without_effect
 from dsanet_cli.detect.printing import Printer, count_events
 from dsanet_cli.detect.results import RECORD, TakenError, result_name
@@ -36,6 +37,8 @@ class BatchSettings:
     """(k, n): take every n-th input from the k-th on, so that n runs share the work."""
     on_ray: bool = False
     """Let the actors of a Ray cluster do it."""
+    dry: bool = False
+    """Only say what would be done."""
     notes: tuple[str, ...] = ()
     """What the command line has to say about its options, such as those without effect."""
 
@@ -64,14 +67,15 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     listing = find_sources(settings.sources, settings.recursive, sys.stdin, fps).shard(*settings.shard)
     several = len(listing.sources) + len(listing.problems) > 1
     output = settings.work.output
-    if output is None and (several or len(settings.work.formats) != 1):
-        raise UsageError("--output - takes one input and one --format")
+    _check_stdout(settings, several)
     run = _Run(settings, several)
     run.print_notes(listing.sources)
     for problem in listing.problems:
         run.report_failure(SummaryRow.failed(problem.argument, str(problem)), problem)
     interrupted = False
     failure: DsanetError | None = None
+    if settings.dry:
+        return run.plan(listing.sources)
     if listing.sources:
         try:
             run.analyse(listing.sources)
@@ -99,6 +103,11 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     return BatchOutcome(len(rows) - failed, failed, interrupted, summarised)
 
 
+def _check_stdout(settings: BatchSettings, several: bool) -> None:
+    if settings.work.output is None and not settings.dry and (several or len(settings.work.formats) != 1):
+        raise UsageError("--output - takes one input and one --format")
+
+
 class _Run:
     """What one batch carries from video to video."""
 
@@ -116,6 +125,28 @@ class _Run:
             self.printer.log(f"note: {note}")
         for line in described(sources):
             self.printer.log(line)
+
+    def plan(self, sources: Sequence[Source]) -> BatchOutcome:
+        """Print what would be done, and write nothing.
+
+        Raises:
+            ModelError: the model, or the weights of its encoder, do not load.
+            UsageError: a device or precision this machine does not have.
+        """
+        runner = Runner(self.settings.work, writes=False)
+        settled = {source: runner.settled(source, self.skip_done) for source in sources}
+        for source, result in settled.items():
+            if isinstance(result, DsanetError):
+                self._report_source(source, result)
+        remaining = [source for source, result in settled.items() if result is None]
+        done = sum(isinstance(result, Timeline) for result in settled.values())
+        plan = plan_work(remaining, done, self.settings.work.pipeline, self._report_source)
+        speed = None
+        if plan.lengths and not self.settings.on_ray:
+            speed = measure(list(plan.lengths), runner.pipeline(len(plan.lengths)))
+        for line in describe(plan, speed):
+            print(line)
+        return BatchOutcome(len(plan.lengths) + plan.features + done, len(self.rows))
 
     def analyse(self, sources: Sequence[Source]) -> None:
         """Analyse what is not done yet; whatever goes wrong with an input is that input's alone.

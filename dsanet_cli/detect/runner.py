@@ -20,7 +20,7 @@ from dsanet_cli.errors import DsanetError, ModelError, UsageError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
-from dsanet_cli.pipeline.pipeline import PipelineSettings, Watch
+from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings, Watch
 from dsanet_cli.timeline.timeline import Timeline
 
 WAITING_RESULTS = 8
@@ -52,16 +52,20 @@ class RunnerSettings:
 class Runner:
     """A model ready to analyse videos, and the folder of their results.
 
+    Args:
+        settings: How to analyse, and where results go.
+        writes: Whether results will be written, or only looked up.
+
     Raises:
         OutputError: the output folder cannot be written.
         ModelError: the model does not load.
         UsageError: a device or precision this machine does not have.
     """
 
-    def __init__(self, settings: RunnerSettings) -> None:
+    def __init__(self, settings: RunnerSettings, writes: bool = True) -> None:
         self._settings = settings
         folder = None if settings.output is None else open_folder(settings.output)
-        if folder is not None:
+        if folder is not None and writes:
             check_writable(folder)
         model = load_model(settings.model)
         overrides = {
@@ -93,6 +97,14 @@ class Runner:
             ModelError: its weights are missing or do not fit.
         """
         self._detector.load_encoder()
+
+    def pipeline(self, videos: int) -> Pipeline:
+        """What decodes and encodes a number of videos here.
+
+        Raises:
+            ModelError: the encoder's weights are missing or do not fit.
+        """
+        return self._detector.pipeline(self._settings.pipeline.for_videos(videos))
 
     def describe(self) -> str:
         """What analyses here, in a line."""

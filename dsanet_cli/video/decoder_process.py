@@ -99,6 +99,9 @@ def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], sen
         decoding.whole_only,
     )
     send(Opened(reader.info.duration))
+    if decoding.header_only:
+        send(Finished(reader.info))
+        return
     wanted: Collection[int] | None = None
     if decoding.scan:
         for snippet in reader.key_snippets():

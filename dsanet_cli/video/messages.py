@@ -55,6 +55,8 @@ class Decoding:
     """First deliver key frames only, then the snippets that the answer names."""
     first_snippets: int | None = None
     """Decode so many from the start of the video, and count the others; None decodes all."""
+    header_only: bool = False
+    """Deliver nothing but ``Opened``, and ``Finished`` with what is known by then."""
     whole_only: bool = False
     """Leave out frames at the end that fill no snippet, unless they are all there is (protocol: features)."""
     options: ReadOptions = WHOLE
