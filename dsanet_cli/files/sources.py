@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import io
 import itertools
 import os
 import re
 import stat
 import sys
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +20,7 @@ from dsanet_cli.errors import SourceError
 from dsanet_cli.files.paths import DEFAULT_PICTURE_FPS, PICTURE_SUFFIXES, Pictures, Url
 from dsanet_cli.files.result_names import result_names
 from dsanet_cli.files.typed import NotTextError, as_path, read_lines, scheme_of
+from dsanet_cli.files.url_sources import url_names, why_no_source
 from dsanet_cli.names import natural_key, printable
 
 FEATURE_SUFFIX = ".npy"
@@ -30,8 +30,6 @@ _SUFFIXES = """
 """
 VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 """What is taken from folders; a file named itself may have any suffix."""
-LIVE_SCHEMES = frozenset({"mms", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp", "v4l2"})
-"""What ffmpeg and cameras call streams that have no end."""
 LIST_PREFIX = "@"
 STDIN = "-"
 
@@ -119,7 +117,7 @@ class _Finder:
         self._add_single_pictures()
         names = result_names(self._files.keys() | self._missing, self._roots)
         sources = [Source(path, names[key]) for key, path in self._files.items()]
-        remote = _url_names(self._urls, below_hosts=bool(names))
+        remote = url_names(self._urls, below_hosts=bool(names))
         sources += [Source(path, remote[url]) for url, path in self._urls.items()]
         return Listing(tuple(sources), tuple(self._problems.values()))
 
@@ -182,7 +180,7 @@ class _Finder:
         self._roots.add(os.path.dirname(key))
 
     def _add_url(self, argument: str, scheme: str) -> None:
-        fault = _why_no_source(argument, scheme)
+        fault = why_no_source(argument, scheme)
         if fault is None:
             self._urls.setdefault(argument, Url.of(argument))
         else:
@@ -292,44 +290,6 @@ class _Finder:
 
     def _report(self, argument: str, reason: str) -> None:
         self._problems.setdefault(argument, SourceProblem(argument, reason))
-
-
-def _why_no_source(url: str, scheme: str) -> str | None:
-    """What keeps a URL from being analysed; None where nothing does, as far as can be said without opening it."""
-    if scheme in LIVE_SCHEMES:
-        return f"a live stream; detect reads recordings: record it first, with ffmpeg -i {url} -c copy recording.mkv"
-    if "::" not in url:
-        name = Url.of(url).name
-        if "/" not in url.partition("://")[2] or url.endswith("/") or not name:
-            return "names no file; name one video, or several in a list"
-        if name.lower().endswith(FEATURE_SUFFIX):
-            return "feature files are read from this machine only; download it first"
-    import fsspec  # noqa: PLC0415  (slow, and only for URLs)
-
-    try:
-        fsspec.get_filesystem_class(scheme)
-    except ImportError as error:
-        return f"{scheme}:// needs another package ({error}); install it, or download the video first"
-    except ValueError:
-        return f"{scheme}:// is not supported; http(s):// is, and what else fsspec opens, such as s3:// and sftp://"
-    return None
-
-
-def _url_names(urls: Mapping[str, Url], below_hosts: bool) -> dict[str, Path]:
-    """``Source.relative`` of URLs: their paths, without queries; ``below_hosts``, so as not to meet those of files."""
-    keys: dict[str, str] = {}
-    taken = Counter(path.as_posix() for path in map(_pseudo_path, urls.values()))
-    for url, path in urls.items():
-        plain = _pseudo_path(path)
-        mark = f"-{hashlib.sha256(url.encode()).hexdigest()[:8]}" if taken[plain.as_posix()] > 1 else ""
-        keys[url] = str(plain.with_name(f"{plain.stem}{mark}{plain.suffix}"))
-    names = result_names(keys.values(), {os.sep} if below_hosts else {os.path.dirname(key) for key in keys.values()})
-    return {url: names[key] for url, key in keys.items()}
-
-
-def _pseudo_path(url: Url) -> Path:
-    """Host and path of a URL as an absolute path whose parts any file system takes."""
-    return Path(os.sep, *(re.sub(r'[<>:"|?*\\]', "_", part) for part in url.parts[1:] if part not in ("..", ".")))
 
 
 def _is_known(name: str) -> bool:

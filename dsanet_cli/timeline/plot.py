@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
 from dsanet_cli.files.atomic import atomic_write
-from dsanet_cli.plot_style import BLANK, CLASS_COLORS, DPI, FAINT, INK, MUTED, NORMAL, PAPER
+from dsanet_cli.plot_style import BLANK, DPI, FAINT, INK, MUTED, NORMAL, PAPER
 from dsanet_cli.text import format_clock
+from dsanet_cli.timeline.colors import band_shades, class_colors, ink_on, tint
 from dsanet_cli.timeline.lettering import drawable, fit, fonts, text_width
 from dsanet_cli.timeline.text import format_moment, format_verdict
 from dsanet_cli.timeline.timeline import Event, Timeline, column_maxima
@@ -38,8 +38,6 @@ LANE, LANES = 22, 3
 MAX_THUMBNAILS, THUMBNAIL_HEIGHT, GAP = 6, 140, 12
 SLOT = (WIDTH - 2 * MARGIN) / MAX_THUMBNAILS
 """Thumbnails: how many, how high at most, the space between two, the least width for one with its caption."""
-LEAST_RANGE = 0.05
-"""Between the probabilities of the faintest and the fullest shade of the class bands."""
 
 _STEPS: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
 _STEPS += (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
@@ -63,14 +61,6 @@ def save_plot(timeline: Timeline, target: Path | IO[bytes], thumbnails: Mapping[
         canvas.print_png(stream, metadata={"Software": "dsanet"})  # type: ignore[no-untyped-call]
 
 
-def class_colors(classes: int) -> list[str]:
-    """Choose the colours of C classes: grey for the normal one, well apart for up to thirteen others."""
-    others = classes - 1
-    if others <= len(CLASS_COLORS):
-        return [NORMAL, *CLASS_COLORS[:others]]
-    return [NORMAL, *map(to_hex, matplotlib.colormaps["plasma"](np.linspace(0, 0.88, others)))]
-
-
 def time_ticks(duration: float) -> tuple[list[float], list[str]]:
     """Choose at most 13 round times from 0 to ``duration`` seconds, and their labels."""
     days = 86400.0 * math.ceil(duration / 86400 / 12)
@@ -90,17 +80,6 @@ def spread(centers: Sequence[float], width: float, low: float, high: float) -> l
     level = [max(min(sum(free[j : k + 1]) / (k + 1 - j) for k in range(i, n)) for j in range(i + 1)) for i in range(n)]
     limits = low + width / 2, high + width / 2 - n * width
     return [min(max(x, limits[0]), limits[1]) + i * width for i, x in enumerate(level)]
-
-
-def _contrast(color: str) -> str:
-    red, green, blue = to_rgb(color)
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else PAPER
-
-
-def _tint(color: str, share: float) -> str:
-    """Mix ``share`` of a colour into the white of the paper."""
-    red, green, blue = (1 - share * (1 - channel) for channel in to_rgb(color))
-    return to_hex((red, green, blue))
 
 
 @dataclass(frozen=True)
@@ -255,7 +234,7 @@ def _draw_header(page: _Page) -> None:
     color = page.colors[verdict.label]
     label = fit(verdict.label, 260, 11, "bold")
     chip = {"boxstyle": "round,pad=0.4,rounding_size=0.5", "facecolor": color, "edgecolor": "none"}
-    page.text(MARGIN + 7, 62, label, 11, _contrast(color), weight="bold", bbox=chip)
+    page.text(MARGIN + 7, 62, label, 11, ink_on(color), weight="bold", bbox=chip)
     page.text(MARGIN + 28 + text_width(label, 11, "bold"), 62, format_verdict(page.timeline), 11)
 
 
@@ -294,7 +273,7 @@ def _draw_events(page: _Page, names: Sequence[_Name]) -> None:
         middle = page.x((name.event.start + name.event.end) / 2)
         if name.lane or name.x != middle:
             page.line([name.x, middle], [y, top - 5], color, 1, zorder=1.5)
-        chip = {"boxstyle": "round,pad=0.25,rounding_size=0.4", "facecolor": _tint(color, 0.25)}
+        chip = {"boxstyle": "round,pad=0.25,rounding_size=0.4", "facecolor": tint(color, 0.25)}
         chip |= {"edgecolor": PAPER}
         page.text(name.x, y, name.text, 9, weight="bold", ha="center", bbox=chip)
 
@@ -318,24 +297,6 @@ def _draw_thumbnails(page: _Page, size: tuple[float, float], shots: Sequence[_Sh
         y = page.y(shot.score)
         page.line([x, x, peak, peak], [bottom, bottom + 5, bottom + CONNECTOR - 4, y], color, 1.2, zorder=1)
         page.line([peak], [y], color, 0, marker="o", markersize=6, markeredgecolor=PAPER, zorder=4)
-
-
-def band_shades(shares: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
-    """How strongly probabilities are coloured, so that a picture shows their differences.
-
-    A model with a high temperature gives all classes nearly the same probability; shades from 0 to 1 would all look
-    alike. Differences that are no more than noise stay faint.
-
-    Args:
-        shares: (C, M) in 0..1, NaN where nothing is known.
-
-    Returns:
-        (C, M) in 0..1, 0 where nothing is known; and the probabilities of the faintest and of the fullest shade.
-    """
-    known = shares[np.isfinite(shares)]
-    low = float(known.min(initial=1.0))
-    high = max(float(known.max(initial=0.0)), low + LEAST_RANGE)
-    return np.nan_to_num((shares - low) / (high - low)), low, high
 
 
 def _draw_bands(page: _Page) -> None:

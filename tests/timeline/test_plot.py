@@ -15,8 +15,9 @@ from matplotlib.image import imread
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import OutputError
 from dsanet_cli.timeline import lettering, plot
+from dsanet_cli.timeline.colors import band_shades, class_colors
 from dsanet_cli.timeline.lettering import drawable
-from dsanet_cli.timeline.plot import class_colors, save_plot, spread, time_ticks
+from dsanet_cli.timeline.plot import save_plot, spread, time_ticks
 from dsanet_cli.timeline.timeline import Coverage, ModelFacts, Sampling, VideoFacts, build_timeline
 
 FOUR = ("normal", "fighting", "explosion", "road accidents", "arson")
@@ -240,7 +241,7 @@ def test_bands_of_a_flat_model_show_their_differences():
 
 def test_noise_is_not_blown_up():
     shares = np.float32([[0.50, 0.51], [0.50, np.nan]])
-    shades, low, high = plot.band_shades(shares)
+    shades, low, high = band_shades(shares)
     assert (low, high) == pytest.approx((0.5, 0.55))
     assert shades == pytest.approx(np.float32([[0, 0.2], [0, 0]]), abs=1e-5)
 
