@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Iterator, Sequence
 
 from dsanet_cli.detect.runner import RunnerSettings
 from dsanet_cli.files.paths import Pictures
-from dsanet_cli.files.sources import LIST_PREFIX, STDIN, Source, is_feature_file
+from dsanet_cli.files.sources import RECURSIVE_IN_VAIN, Source, is_feature_file, may_be_folder
 from dsanet_cli.names import printable
 from dsanet_cli.pipeline.pipeline import STALL_TIMEOUT
 
@@ -24,8 +22,8 @@ def without_effect(
         work: The other options.
         sources: What was found.
     """
-    if recursive and not any(map(_may_be_folder, arguments)):
-        yield "--recursive has no effect, no folder is named"
+    if recursive and not any(map(may_be_folder, arguments)):
+        yield RECURSIVE_IN_VAIN
     if sources and all(is_feature_file(source.path) for source in sources):
         given = {
             "--jobs": work.pipeline.jobs is not None,
@@ -46,7 +44,3 @@ def described(sources: Sequence[Source]) -> Iterator[str]:
         if isinstance(path, Pictures):
             count, fps = len(path.files), float(path.fps)
             yield f"{printable(path)}: {count} pictures as one video, {fps:g} a second; --fps sets another rate"
-
-
-def _may_be_folder(argument: str) -> bool:
-    return argument == STDIN or argument.startswith(LIST_PREFIX) or glob.has_magic(argument) or os.path.isdir(argument)

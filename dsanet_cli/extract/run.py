@@ -21,7 +21,14 @@ from dsanet_cli.features.folder import claim_folder, feature_file, is_whole, wri
 from dsanet_cli.features.lists import ListedFeature, VideoLabels, check_listable, write_list
 from dsanet_cli.features.origins import Origins, origin
 from dsanet_cli.features.sidecar import Extraction, tower_sha256
-from dsanet_cli.files.sources import FEATURE_SUFFIX, Listing, Source, find_sources
+from dsanet_cli.files.sources import (
+    FEATURE_SUFFIX,
+    RECURSIVE_IN_VAIN,
+    Listing,
+    Source,
+    find_sources,
+    may_be_folder,
+)
 from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.names import printable
 from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings
@@ -82,6 +89,8 @@ def run_extract(settings: ExtractSettings) -> ExtractOutcome:
             "--shard, which keeps what is there and writes the list"
         )
     run = _Run(settings)
+    if settings.recursive and not any(map(may_be_folder, settings.sources)):
+        run.log.print(f"note: {RECURSIVE_IN_VAIN}")
     sources = run.videos(find_sources(settings.sources, settings.recursive, sys.stdin).shard(*settings.shard))
     if settings.list_file is not None:
         run.label(sources)

@@ -32,6 +32,7 @@ VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 """What is taken from folders; a file named itself may have any suffix."""
 LIST_PREFIX = "@"
 STDIN = "-"
+RECURSIVE_IN_VAIN = "--recursive has no effect, no folder is named"
 
 
 class SourceProblem(SourceError):
@@ -70,6 +71,11 @@ class Listing:
 def is_feature_file(path: Path) -> bool:
     """Whether a source holds features rather than pictures."""
     return path.suffix.lower() == FEATURE_SUFFIX
+
+
+def may_be_folder(argument: str) -> bool:
+    """Whether what the command line names is a folder, or can name one."""
+    return argument == STDIN or argument.startswith(LIST_PREFIX) or glob.has_magic(argument) or os.path.isdir(argument)
 
 
 def find_sources(
