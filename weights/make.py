@@ -246,6 +246,7 @@ def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[M
             "seed": SEED,
             "selected by": f"{selection.figure_name}, {trainer.best:.4f}",
         },
+        demonstration=True,
     )
     return config, trainer.model, text_features
 

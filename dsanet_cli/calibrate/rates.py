@@ -6,11 +6,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import UsageError
-from dsanet_cli.timeline.calibration import THRESHOLDS, ScoreCurve, false_event_lengths, with_threshold
+from dsanet_cli.timeline.calibration import (
+    SECONDS_PER_EVENT,
+    THRESHOLDS,
+    ScoreCurve,
+    false_event_lengths,
+    with_threshold,
+)
 
 CONFIDENCE = 0.95
 HOURS_IN = {"hour": 1.0, "h": 1.0, "day": 24.0, "d": 24.0, "week": 168.0, "w": 168.0, "month": 720.0}
@@ -39,7 +45,7 @@ class Rate:
 
         The exact upper bound for a Poisson count; where none was counted it is the rule of three, 3 / hours.
         """
-        return float(chi2.ppf(CONFIDENCE, 2 * (self.events + 1))) / 2 / self.hours
+        return float(gammaincinv(self.events + 1, CONFIDENCE)) / self.hours
 
 
 def parse_rate(text: str) -> float:
@@ -64,16 +70,16 @@ def rates(rule: EventRule, normal: Sequence[ScoreCurve]) -> list[Rate]:
     return found
 
 
-def verdict(chosen: Rate, allowed_per_hour: float, kept: bool) -> str:
+def verdict(chosen: Rate, allowed_per_hour: float) -> str:
     """What the footage says about the threshold that was chosen, and what it cannot say.
 
     Args:
         chosen: At the threshold that was chosen.
         allowed_per_hour: False alarms per hour that were asked for.
-        kept: Whether they stay within that, in number and length.
     """
+    allowed = allowed_per_hour * chosen.hours
     counted = f"{chosen.events or 'no'} false alarm{'s' * (chosen.events != 1)} in {chosen.hours:.1f} h"
-    if not kept:
+    if chosen.events > allowed or chosen.seconds > allowed * SECONDS_PER_EVENT:
         return (
             f"even the highest threshold, {chosen.threshold:.2f}, gives {counted}, more or longer ones than allowed: "
             "mask what raises them, or take another model"
@@ -81,7 +87,9 @@ def verdict(chosen: Rate, allowed_per_hour: float, kept: bool) -> str:
     bound = f"{counted} at {chosen.threshold:.2f}: the rate is at most {_per(chosen.at_most)}, with 95 % confidence"
     if chosen.at_most <= allowed_per_hour:
         return bound
-    needed = float(chi2.ppf(CONFIDENCE, 2)) / 2 / allowed_per_hour
+    needed = Rate(chosen.threshold, 0, 0.0, hours=1.0).at_most / allowed_per_hour
+    if needed <= chosen.hours:
+        return f"{bound}; more footage narrows that"
     return f"{bound}. To promise {_per(allowed_per_hour)} takes {needed:.0f} h of normal footage without a false alarm"
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from dsanet_cli.cli.calibrate import calibrate
 from dsanet_cli.cli.detect import detect
 from dsanet_cli.cli.evaluate import evaluate
 from dsanet_cli.cli.extract import extract
@@ -83,6 +84,7 @@ def root(
 
 
 app.command()(detect)
+app.command()(calibrate)
 app.command()(extract)
 app.command()(train)
 app.command("eval")(evaluate)

@@ -58,7 +58,10 @@ def detect(
             "--format", "-f", help="What to write beside the JSON; repeat for several. (default: csv and png)"
         ),
     ] = None,
-    model: Annotated[str, typer.Option("--model", help="Name or directory of the model.")] = "scenes",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Name or directory of the model. (default: what models use set, or the built-in)"),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option("--threshold", "-t", min=0, max=1, help="Score that starts an event. (default: the model's)"),
@@ -146,12 +149,15 @@ def detect(
     from dsanet_cli.detect.results import FORMATS
     from dsanet_cli.detect.run import BatchSettings, run_batch
     from dsanet_cli.detect.runner import RunnerSettings
+    from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
 
+    chosen = choose_model(model)
     work = RunnerSettings(
         output=None if output == STDOUT else output,
         formats=tuple(dict.fromkeys(str(f) for f in formats)) if formats else FORMATS,
-        model=model,
+        model=chosen.name,
+        model_reason=chosen.reason,
         detect=DetectSettings(
             device=device,
             precision=precision,

@@ -22,6 +22,7 @@ from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
 from dsanet_cli.pipeline.batcher import FloatArray
 from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch
+from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.timeline.timeline import ModelFacts, Sampling, VideoFacts
 from dsanet_cli.video.messages import Decoding
 
@@ -149,7 +150,8 @@ class Detector:
 
     def _scoring(self) -> Scoring:
         config = self.model.config
-        facts = ModelFacts(config.name, self.model.sha256)
+        notice = DEMONSTRATION if config.demonstration else None
+        facts = ModelFacts(config.name, self.model.sha256, demonstration=notice)
         return Scoring(facts, config.class_names, self.rule, config.head.window, config.head.width, self.score)
 
     def _detect_features_or_error(self, source: Source) -> Detection | DsanetError:

@@ -19,8 +19,9 @@ from dsanet_cli.encoder.device import precision_name
 from dsanet_cli.errors import DsanetError, ModelError, UsageError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source
-from dsanet_cli.models.directory import load_model
+from dsanet_cli.models.directory import BUILT_IN_MODEL, load_model
 from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings, Watch
+from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.timeline.timeline import Timeline
 
 WAITING_RESULTS = 8
@@ -38,7 +39,9 @@ class RunnerSettings:
     """Folder for results, a path or a URL; None writes the one result to stdout."""
     formats: tuple[str, ...] = FORMATS
     """In a folder, the record is written, too."""
-    model: str = "scenes"
+    model: str = BUILT_IN_MODEL
+    model_reason: str = ""
+    """Why it was taken, for the console."""
     detect: DetectSettings = field(default_factory=DetectSettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     threshold: float | None = None
@@ -107,12 +110,14 @@ class Runner:
         return self._detector.pipeline(self._settings.pipeline.for_videos(videos))
 
     def describe(self) -> str:
-        """What analyses here, in a line."""
+        """What analyses here, in a line, and in another one what to know of the model."""
         detector, config = self._detector, self._detector.model.config
-        return (
-            f"model {config.name}, encoder {config.encoder.architecture} on {detector.device} "
+        reason = f" ({self._settings.model_reason})" if self._settings.model_reason else ""
+        line = (
+            f"model {config.name}{reason}, encoder {config.encoder.architecture} on {detector.device} "
             f"in {precision_name(detector.dtype)}, {detector.sampled_frames} frames a snippet"
         )
+        return f"{line}\n{DEMONSTRATION}" if config.demonstration else line
 
     def settled(self, source: Source, skip_done: bool) -> Timeline | DsanetError | None:
         """The result of an earlier run that stands, or why there can be none; see ``ResultFolder.settled``."""

@@ -7,6 +7,7 @@ from rich.table import Table
 from dsanet_cli.console import print_table
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.models.directory import find_model, list_models, read_config
+from dsanet_cli.timeline.text import DEMONSTRATION
 
 
 def print_models() -> None:
@@ -40,6 +41,8 @@ def print_model(name: str) -> None:
         ("frames", f"resized to {_size(config.preprocessing.resize)}, cut to {_size(config.preprocessing.crop)}"),
         ("snippets", f"{config.snippet_frames} frames, of which {config.sampled_frames} are encoded"),
         ("events", f"from score {config.events.threshold:.3g} on, until below {config.events.release:.3g}"),
+        *([("demonstration", DEMONSTRATION)] if config.demonstration else []),
+        *([("fetched from", f"{config.origin.url}, SHA-256 {config.origin.sha256}")] if config.origin else []),
         *((f"training: {key}", str(value)) for key, value in config.training.items()),
         *((f"measured: {key}", str(value)) for key, value in config.metrics.items()),
     ]

@@ -31,7 +31,7 @@ from dsanet_cli.timeline.timeline import Event, Timeline, column_maxima
 
 WIDTH, LEFT, RIGHT, MARGIN = 1400, 160, 84, 28
 PLOT_WIDTH = WIDTH - LEFT - RIGHT
-HEADER, CAPTION, CONNECTOR, FOOTER = 88, 22, 26, 44
+HEADER, CAPTION, CONNECTOR, FOOTER, NOTICE = 88, 22, 26, 44, 26
 SCORE_LIMIT = 1.02
 LANE, LANES = 22, 3
 """Height of a row of event names above the score, and how many rows there are at most."""
@@ -164,6 +164,9 @@ def _draw(timeline: Timeline, thumbnails: Mapping[int, NDArray[np.uint8]]) -> Fi
         score_top += CAPTION + size[1] + CONNECTOR
     bands_top = score_top + score_height + 42
     height = math.ceil(bands_top + band * len(classes) + FOOTER)
+    notice = timeline.model.demonstration
+    if notice is not None:
+        height += NOTICE
 
     figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
     sheet = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0), autoscale_on=False, zorder=5)
@@ -174,6 +177,8 @@ def _draw(timeline: Timeline, thumbnails: Mapping[int, NDArray[np.uint8]]) -> Fi
     _draw_events(page, names)
     _draw_thumbnails(page, size, shots)
     _draw_bands(page)
+    if notice is not None:
+        page.text(MARGIN, height - NOTICE, fit(notice, WIDTH - 2 * MARGIN, 10), 10, MUTED)
     return figure
 
 

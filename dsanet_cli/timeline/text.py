@@ -5,6 +5,12 @@ from __future__ import annotations
 from dsanet_cli.text import format_clock, format_time
 from dsanet_cli.timeline.timeline import Event, Timeline
 
+DEMONSTRATION = (
+    "This model is a demonstration: it has learnt from computer-drawn scenes and misses most of what happens in real "
+    "footage. A real model: dsanet models pull ucf-crime"
+)
+"""For results of a model whose configuration says so."""
+
 
 def format_event(event: Event) -> str:
     """``[00:12.80 -> 00:19.20] explosion 0.97``; not rich markup."""

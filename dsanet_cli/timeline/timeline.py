@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsanet_cli.config import EventRule, Frames
-from dsanet_cli.records import Count, Length, Name, PathText, Seconds, Sha256, Share
+from dsanet_cli.records import Count, Length, Line, Name, PathText, Seconds, Sha256, Share
 
 TIME_STEP = 1e-3
 """Seconds; times closer than this are the same (results keep milliseconds)."""
@@ -48,6 +48,8 @@ class ModelFacts:
     sha256: Sha256
     encoder_sha256: Sha256 | None = None
     """SHA-256 of the file of encoder weights, where one was given."""
+    demonstration: Line | None = None
+    """What to know of a model that only shows how the program works, and how to get a real one."""
 
 
 @dataclass(frozen=True)

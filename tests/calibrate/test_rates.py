@@ -60,17 +60,23 @@ def test_three_hours_without_an_alarm_bound_the_rate_at_one_an_hour():
 
 
 def test_what_two_hours_cannot_say_of_a_day_is_said():
-    text = verdict(Rate(0.62, 0, 0.0, hours=2.0), 1 / 24, kept=True)
+    text = verdict(Rate(0.62, 0, 0.0, hours=2.0), 1 / 24)
     assert "no false alarms in 2.0 h" in text
     assert "at most 1.5 an hour, with 95 % confidence" in text
     assert "To promise 1.0 a day takes 72 h" in text
 
 
 def test_enough_footage_is_not_asked_for_more():
-    text = verdict(Rate(0.62, 3, 9.0, hours=10.0), 1.0, kept=True)
+    text = verdict(Rate(0.62, 3, 9.0, hours=10.0), 1.0)
     assert text == "3 false alarms in 10.0 h at 0.62: the rate is at most 18.6 a day, with 95 % confidence"
 
 
+def test_a_bound_above_what_was_asked_for_is_not_hidden():
+    text = verdict(Rate(0.62, 9, 40.0, hours=10.0), 1.0)
+    assert text.startswith("9 false alarms in 10.0 h at 0.62: the rate is at most 1.6 an hour")
+    assert text.endswith("more footage narrows that")
+
+
 def test_footage_that_no_threshold_tames_is_said():
-    text = verdict(Rate(0.99, 40, 900.0, hours=1.0), 1.0, kept=False)
+    text = verdict(Rate(0.99, 40, 900.0, hours=1.0), 1.0)
     assert text.startswith("even the highest threshold, 0.99, gives 40 false alarms in 1.0 h")

@@ -1,0 +1,187 @@
+"""The ``calibrate`` command: one's own normal footage in, a profile with a threshold for it out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from rich.table import Table
+
+from dsanet_cli.calibrate.curve import save_rates
+from dsanet_cli.calibrate.rates import Rate, parse_rate, rates, verdict
+from dsanet_cli.config import EventRule
+from dsanet_cli.console import plain_console, print_error, print_table
+from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.profile import Profile, write_profile
+from dsanet_cli.errors import DsanetError, SourceError, UsageError
+from dsanet_cli.files.sources import find_sources
+from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
+from dsanet_cli.pipeline.pipeline import PipelineSettings
+from dsanet_cli.pipeline.progress import BatchProgress
+from dsanet_cli.timeline.calibration import ScoreCurve, calibrate
+from dsanet_cli.timeline.files import read_timeline
+from dsanet_cli.timeline.timeline import Timeline
+
+RESULT_SUFFIX = ".json"
+ROWS = 12
+"""Of the table, at most."""
+
+
+@dataclass(frozen=True)
+class CalibrateSettings:
+    """One run of ``dsanet calibrate``."""
+
+    sources: tuple[str, ...]
+    """Videos, feature files and folders of them, or the JSON results of an earlier ``detect``."""
+    output: Path
+    """The profile to write; its plot goes beside it."""
+    false_alarms: str
+    """That are allowed, such as ``1/day``."""
+    recursive: bool = False
+    model: str = BUILT_IN_MODEL
+    detect: DetectSettings = field(default_factory=DetectSettings)
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
+    min_length: float | None = None
+    """Seconds that an event lasts at least; None takes the model's."""
+    overwrite: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class CalibrateOutcome:
+    """The rule that was chosen, how many videos it was chosen on, and how many failed."""
+
+    rule: EventRule
+    videos: int
+    failed: int
+
+
+def run_calibrate(settings: CalibrateSettings) -> CalibrateOutcome:
+    """Choose the threshold by the rule of ``train``, and write a profile and a plot.
+
+    Raises:
+        UsageError: a rate that is none, an output that is in the way, or a device this machine does not have.
+        SourceError: nothing to calibrate on.
+        ModelError: the model does not load.
+        OutputError: the profile cannot be written.
+    """
+    allowed = parse_rate(settings.false_alarms)
+    if settings.output.exists() and not settings.overwrite:
+        raise UsageError(f"{settings.output}: exists already; choose another --output or pass --overwrite")
+    model = load_model(settings.model)
+    footage = _Footage(settings, model)
+    curves = [_curve(timeline) for timeline in footage.timelines()]
+    if not curves:
+        raise SourceError("nothing to calibrate on: no video and no result of one could be read")
+    base = model.config.events
+    if settings.min_length is not None:
+        base = replace(base, min_length=settings.min_length)
+    rule = calibrate(base, curves, allowed)
+    found = rates(base, curves)
+    chosen = next(rate for rate in found if rate.threshold == rule.threshold)
+    _write(settings, model, rule, found, chosen, len(curves), verdict(chosen, allowed))
+    return CalibrateOutcome(rule, len(curves), footage.failed)
+
+
+def _write(
+    settings: CalibrateSettings,
+    model: Model,
+    rule: EventRule,
+    found: Sequence[Rate],
+    chosen: Rate,
+    videos: int,
+    said: str,
+) -> None:
+    """The profile, its plot, and the table on the console."""
+    profile = Profile(model=settings.model, model_sha256=model.sha256, **asdict(rule))
+    many = f"{videos} video{'s' * (videos > 1)}"
+    remark = f"For {settings.false_alarms} false alarms, from {many} of normal footage; may be edited."
+    write_profile(settings.output, profile, [remark, said])
+    plot = settings.output.with_suffix(".png")
+    save_rates(found, chosen, parse_rate(settings.false_alarms), plot)
+    if not settings.quiet:
+        _print_rates(found, chosen)
+    log = plain_console(stderr=True, quiet=settings.quiet)
+    log.print(said)
+    log.print(f"profile in {settings.output}, plot in {plot}; use it with detect --profile {settings.output}")
+
+
+class _Footage:
+    """The timelines to calibrate on: results that are there, and videos that are analysed now."""
+
+    def __init__(self, settings: CalibrateSettings, model: Model) -> None:
+        self._settings = settings
+        self._model = model
+        self.failed = 0
+
+    def timelines(self) -> Iterator[Timeline]:
+        """All that can be read; what cannot is reported in a line."""
+        inputs = []
+        for argument in self._settings.sources:
+            if results := self._results(Path(argument)):
+                yield from self._read(results)
+            else:
+                inputs.append(argument)
+        if inputs:
+            yield from self._analysed(inputs)
+
+    def _results(self, path: Path) -> list[Path]:
+        """JSON results that an argument names: a file, or all in a folder that holds no videos."""
+        if path.suffix.lower() == RESULT_SUFFIX:
+            return [path]
+        if not path.is_dir() or find_sources([str(path)], self._settings.recursive, sys.stdin).sources:
+            return []
+        return sorted(found for found in path.rglob(f"*{RESULT_SUFFIX}") if not found.name.startswith("."))
+
+    def _read(self, paths: Sequence[Path]) -> Iterator[Timeline]:
+        for path in paths:
+            try:
+                yield self._result(path)
+            except DsanetError as error:
+                self._report(error)
+
+    def _result(self, path: Path) -> Timeline:
+        timeline = read_timeline(path)
+        if timeline.model.sha256 != self._model.sha256:
+            raise SourceError(
+                f"{path}: was made with another model ({timeline.model.name}); name that with --model, "
+                "or give the video instead"
+            )
+        return timeline
+
+    def _analysed(self, inputs: Sequence[str]) -> Iterator[Timeline]:
+        settings = self._settings
+        listing = find_sources(inputs, settings.recursive, sys.stdin)
+        for problem in listing.problems:
+            self._report(problem)
+        if not listing.sources:
+            return
+        detector = Detector(self._model, settings.detect)
+        with BatchProgress(listing.sources, settings.quiet) as progress:
+            for source, result in detector.detect_many(listing.sources, settings.pipeline, progress.watch):
+                progress.done(source, "failed" if isinstance(result, DsanetError) else "analysed")
+                if isinstance(result, DsanetError):
+                    self._report(result)
+                else:
+                    yield result.timeline
+
+    def _report(self, error: DsanetError) -> None:
+        self.failed += 1
+        print_error(error)
+
+
+def _curve(timeline: Timeline) -> ScoreCurve:
+    return ScoreCurve(timeline.starts, timeline.ends, timeline.scores)
+
+
+def _print_rates(found: Sequence[Rate], chosen: Rate) -> None:
+    """The rates around the one that was chosen, a row each."""
+    step = max(1, len(found) // ROWS)
+    rows = [rate for at, rate in enumerate(found) if at % step == 0 or rate == chosen]
+    table = Table("threshold", "false alarms", "an hour", "seconds in them an hour", "", box=None, header_style="bold")
+    for rate in rows:
+        cells = f"{rate.threshold:.2f}", str(rate.events), f"{rate.per_hour:.2f}", f"{rate.seconds / rate.hours:.0f}"
+        table.add_row(*cells, "chosen" if rate == chosen else "")
+    print_table(table)

@@ -1,0 +1,78 @@
+"""``dsanet calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsanet_cli.cli.options import (
+    SOME_FAILED,
+    BatchSize,
+    Device,
+    EncoderPrecision,
+    EncoderWeights,
+    Jobs,
+    Recursive,
+    StallTimeout,
+    check_finite,
+)
+
+
+def calibrate(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NORMAL...", help="Footage in which nothing abnormal happens: videos, folders, or results (.json)."
+        ),
+    ],
+    false_alarms: Annotated[
+        str, typer.Option("--false-alarms", metavar="N/TIME", help="How many are allowed: 1/day, 12/hour, 0.5/week.")
+    ] = "1/day",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The profile to write.")] = Path("profile.toml"),
+    recursive: Recursive = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Name or directory of the model. (default: as for detect)"),
+    ] = None,
+    min_length: Annotated[
+        float | None, typer.Option(min=0, help="Seconds an event lasts at least. (default: the model's)")
+    ] = None,
+    device: Device = "auto",
+    precision: EncoderPrecision = "auto",
+    batch_size: BatchSize = None,
+    encoder_weights: EncoderWeights = None,
+    jobs: Jobs = None,
+    stall_timeout: StallTimeout = 60,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a profile that is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
+) -> None:
+    """Choose the event threshold for your cameras from their own normal footage; detect --profile takes what it writes.
+
+    Exit codes: 0 all done, 1 nothing to calibrate on, 2 wrong usage, 3 some inputs failed.
+    """
+    check_finite(min_length=min_length, stall_timeout=stall_timeout)
+    from dsanet_cli.calibrate.run import CalibrateSettings, run_calibrate
+    from dsanet_cli.detect.detector import DetectSettings
+    from dsanet_cli.models.default import choose_model
+    from dsanet_cli.pipeline.pipeline import PipelineSettings
+
+    outcome = run_calibrate(
+        CalibrateSettings(
+            sources=tuple(sources),
+            output=output,
+            false_alarms=false_alarms,
+            recursive=recursive,
+            model=choose_model(model).name,
+            detect=DetectSettings(
+                device=device, precision=precision, batch_size=batch_size, encoder_weights=encoder_weights
+            ),
+            pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
+            min_length=min_length,
+            overwrite=overwrite,
+            quiet=quiet,
+        )
+    )
+    if outcome.failed:
+        raise typer.Exit(SOME_FAILED)
