@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.codec.context import Flags
 
 GRID = 4
 CORNERS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
@@ -94,6 +95,31 @@ def write_video(  # noqa: PLR0913
         container.mux(stream.encode())
         if sound is not None:
             _write_silence(container, sound, float(frames / rate))
+    return path
+
+
+def write_moving_bar(path: Path, frames: int, *, interlaced: bool, codec: str = "libx264", options: str = "") -> Path:
+    """Write a bright bar that moves 4 pixels a frame; ``interlaced``: the odd lines show it half a frame later.
+
+    ``options`` are those of x264 or x265.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        stream.codec_context.gop_size, stream.codec_context.max_b_frames = 12, 2
+        if codec.startswith("libx26"):
+            stream.options = {"preset": "ultrafast", f"{codec[3:]}-params": options}
+        elif interlaced:
+            stream.codec_context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        for number in range(frames):
+            image = np.full((96, 128, 3), 40, np.uint8)
+            for line in range(16, 80):
+                start = (4 * number + (2 if interlaced and line % 2 else 0)) % 100
+                image[line, start : start + 24] = 220
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
     return path
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from av.video.frame import VideoFrame
 
 from dsanet_cli.video.decord_decoder import DecordDecoder, Undecodable
 from dsanet_cli.video.demux import Demuxer
 from dsanet_cli.video.probe import Picture
 from dsanet_cli.video.proven import Prover
-from dsanet_cli.video.pyav_decoder import PyavDecoder, Scaler
+from dsanet_cli.video.pyav_decoder import PyavDecoder
+from dsanet_cli.video.scaler import Moment, Scaler
 from dsanet_cli.video.snippet_grid import Stretch
 
 
@@ -80,11 +80,11 @@ class ChunkDecoder:
     def _fall_back(self, stretch: Stretch, targets: Mapping[int, Sequence[int]]) -> dict[int, Picture]:
         numbers = stretch.numbers
         pictures: dict[int, Picture] = {}
-        nearest: dict[int, tuple[int, VideoFrame]] = {}
+        nearest: dict[int, tuple[int, Moment]] = {}
         current = None
-        for place, frame in self._fallback.decode(stretch.chunk, stretch.before, stretch.after):
+        for place, moment in self._fallback.decode(stretch.chunk, stretch.before, stretch.after):
             if place == len(stretch.chunk.packets) - 1 and stretch.chunk.overlaps:
-                self._joint = self._scaler.picture(frame)
+                self._joint = self._scaler.picture(moment)
             number = numbers.get(place)
             if number is None:
                 continue
@@ -94,8 +94,8 @@ class ChunkDecoder:
                 nearest, current = {}, index
             for target in targets.get(index, ()):
                 if target not in nearest or abs(number - target) < abs(nearest[target][0] - target):
-                    nearest[target] = number, frame
+                    nearest[target] = number, moment
         return pictures | self._scaled(nearest)
 
-    def _scaled(self, nearest: Mapping[int, tuple[int, VideoFrame]]) -> dict[int, Picture]:
-        return {number: self._scaler.picture(frame) for number, frame in dict(nearest.values()).items()}
+    def _scaled(self, nearest: Mapping[int, tuple[int, Moment]]) -> dict[int, Picture]:
+        return {number: self._scaler.picture(moment) for number, moment in dict(nearest.values()).items()}

@@ -14,8 +14,8 @@ from dsanet_cli.files.paths import Pictures
 from dsanet_cli.video.container import video_error
 from dsanet_cli.video.options import ReadOptions
 from dsanet_cli.video.probe import UNDECODABLE, Picture, VideoInfo
-from dsanet_cli.video.pyav_decoder import Scaler
 from dsanet_cli.video.reader import Snippet, VideoReader, open_video, sample_offsets
+from dsanet_cli.video.scaler import Moment, Scaler
 from dsanet_cli.video.snippet_grid import Span
 
 
@@ -126,7 +126,7 @@ class PictureReader:
             return None
         frame, _ = found
         turns = _turns(frame)
-        return np.rot90(self._scalers[turns % 2].picture(frame), turns)
+        return np.rot90(self._scalers[turns % 2].picture(Moment(frame)), turns)
 
     def _snippet(self, span: Span, pictures: list[Picture]) -> Snippet:
         frames = np.stack(pictures) if pictures else np.empty((0, *self._size, 3), np.uint8)

@@ -11,54 +11,16 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 import av
-import numpy as np
 from av.codec.context import Flags
-from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from dsanet_cli.video.demux import Chunk, Demuxer, copied
-from dsanet_cli.video.probe import Picture
+from dsanet_cli.video.scaler import Moment
 from dsanet_cli.video.stamps import REORDERED
-
-
-class Scaler:
-    """Makes RGB pictures of one size out of decoded frames, as decord does: with ffmpeg's scale filter, bicubic."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        self._height, self._width = size
-        self._graph: Graph | None = None
-        self._source: object = None
-
-    def picture(self, frame: VideoFrame) -> Picture:
-        """Picture (H, W, 3) of a frame of any size and pixel format."""
-        source = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
-        if self._graph is None or source != self._source:
-            self._graph, self._source = self._make_graph(frame), source
-        frame.pts = None
-        self._graph.push(frame)
-        scaled = self._graph.pull()
-        assert isinstance(scaled, VideoFrame)
-        return np.asarray(scaled.to_ndarray(), np.uint8)
-
-    def _make_graph(self, frame: VideoFrame) -> Graph:
-        graph = Graph()
-        steps = (
-            graph.add_buffer(
-                width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1)
-            ),
-            graph.add("scale", f"{self._width}:{self._height}:flags=bicubic"),
-            graph.add("format", "rgb24"),
-            graph.add("buffersink"),
-        )
-        for one, next_one in itertools.pairwise(steps):
-            one.link_to(next_one)
-        graph.configure()
-        return graph
 
 
 @dataclass(frozen=True)
@@ -68,6 +30,10 @@ class _Decoded:
     serial: int
     frame: VideoFrame
     sound: bool
+
+
+FIELD_CODECS = ("hevc",)
+"""Codecs that call a picture interlaced if it is a single field, so that it is whole as it is."""
 
 
 class PyavDecoder:
@@ -89,6 +55,7 @@ class PyavDecoder:
         self._prompt = demuxer.codec == "av1"
         if self._prompt:
             self._decoder.flags |= Flags.low_delay
+        self._has_fields = demuxer.codec in FIELD_CODECS
         self._restart()
 
     def _restart(self) -> None:
@@ -102,13 +69,15 @@ class PyavDecoder:
         """Its frames that came out already."""
         self._joint: _Decoded | None = None
         """The frame that it shares with the chunk before."""
+        self._before: VideoFrame | None = None
+        """The frame shown before that."""
         self._root = self._latest = 0
         """Serial numbers of the key frame fed last, and of the frame that came out last."""
         self._lost = self._lost_before = True
         """Whether a frame failed since that key frame; between it and the one before."""
         self._unsound: set[int] = set()
 
-    def decode(self, chunk: Chunk, before: Chunk | None, after: Chunk | None) -> Iterator[tuple[int, VideoFrame]]:
+    def decode(self, chunk: Chunk, before: Chunk | None, after: Chunk | None) -> Iterator[tuple[int, Moment]]:
         """Decode a chunk, going on from the chunk before, in case its first frame does not stand alone.
 
         Args:
@@ -117,24 +86,37 @@ class PyavDecoder:
             after: The chunk after it, whose first frames push the last ones of this out of the decoder.
 
         Yields:
-            Place in showing order, and frame.
+            Place in showing order, and frame with its neighbours.
         """
         if before is None or self._last is not before:
             self._restart()
             if before is not None:
-                deque(self._run(before, chunk), maxlen=0)
-        frames = self._run(chunk, after)
-        for place, decoded in _in_places(frames):
-            if decoded.sound:
-                yield place, decoded.frame
+                deque(self._moments(before, chunk), maxlen=0)
+        yield from self._moments(chunk, after)
 
-    def key_frame(self, packet: Packet[VideoStream]) -> VideoFrame | None:
+    def key_frame(self, packet: Packet[VideoStream]) -> Moment | None:
         """Decode one key frame, without any other; None if that fails."""
         self._restart()
         self._feed(packet, 0)
         self._decode(None)
         self._last = None
-        return self._waiting[0].frame if self._waiting else None
+        return self._moment(self._waiting[0].frame) if self._waiting else None
+
+    def _moments(self, chunk: Chunk, after: Chunk | None) -> Iterator[tuple[int, Moment]]:
+        """Place in showing order of all frames that are sound, each between its neighbours."""
+        current: tuple[int, VideoFrame] | None = None
+        for place, decoded in _in_places(self._run(chunk, after)):
+            if not decoded.sound:
+                continue
+            if current is not None:
+                yield current[0], self._moment(current[1], self._before, decoded.frame)
+                self._before = current[1]
+            current = place, decoded.frame
+        if current is not None:  # The next chunk has it, too, and what comes after it; so ``_before`` stays.
+            yield current[0], self._moment(current[1], self._before)
+
+    def _moment(self, frame: VideoFrame, before: VideoFrame | None = None, after: VideoFrame | None = None) -> Moment:
+        return Moment(frame, frame.interlaced_frame and not self._has_fields, before, after)
 
     def _run(self, chunk: Chunk, after: Chunk | None) -> Iterator[tuple[int, _Decoded]]:
         """Place in showing order, and frame, of all that come out."""

@@ -18,7 +18,8 @@ from dsanet_cli.video.decord_decoder import MOST_THREADS, no_room
 from dsanet_cli.video.demux import Demuxer
 from dsanet_cli.video.options import WHOLE, ReadOptions
 from dsanet_cli.video.probe import UNDECODABLE, Picture, VideoInfo, counted, read_first_frame
-from dsanet_cli.video.pyav_decoder import PyavDecoder, Scaler
+from dsanet_cli.video.pyav_decoder import PyavDecoder
+from dsanet_cli.video.scaler import Scaler
 from dsanet_cli.video.snippet_grid import Grid, Span, Stretch
 
 __all__ = ["Snippet", "VideoInfo", "VideoReader", "open_video", "sample_offsets"]

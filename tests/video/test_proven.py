@@ -14,8 +14,8 @@ from dsanet_cli.video.chunk_decoder import ChunkDecoder
 from dsanet_cli.video.decord_decoder import DecordDecoder
 from dsanet_cli.video.demux import Demuxer
 from dsanet_cli.video.proven import MATROSKA, MP4, MPEG_TS, PROVEN, Prover
-from dsanet_cli.video.pyav_decoder import Scaler
 from dsanet_cli.video.reader import open_video
+from dsanet_cli.video.scaler import Moment, Scaler
 
 SIZE = (72, 100)
 SUFFIXES = {MP4: "mp4", MATROSKA: "mkv", MPEG_TS: "ts"}
@@ -72,7 +72,7 @@ def plainly_decoded(path):
     """Pictures of all frames, decoded from the start to the end without any cutting."""
     scaler = Scaler(SIZE)
     with av.open(str(path)) as container:
-        return [scaler.picture(frame) for frame in container.decode(video=0)]
+        return [scaler.picture(Moment(frame)) for frame in container.decode(video=0)]
 
 
 def assert_pictures_are_right(path):

@@ -14,8 +14,9 @@ from media import read_number, write_video
 
 from dsanet_cli.video.decord_decoder import load_decord
 from dsanet_cli.video.demux import Demuxer
-from dsanet_cli.video.pyav_decoder import PyavDecoder, Scaler
+from dsanet_cli.video.pyav_decoder import PyavDecoder
 from dsanet_cli.video.reader import open_video
+from dsanet_cli.video.scaler import Moment, Scaler
 
 VARIABLE = list(np.cumsum(np.tile([0.04, 0.2, 0.02, 0.5], 25)))
 X265 = {"codec": "libx265", "b_frames": 3, "options": {"x265-params": "log-level=none"}}
@@ -84,8 +85,8 @@ def test_a_picture_size_that_changes_midway_does_not_matter(tmp_path, monkeypatc
 
 
 def decoded(decoder, chunk, before, after):
-    frames = decoder.decode(chunk, before, after)
-    return [(place, read_number(frame.to_ndarray(format="rgb24"))) for place, frame in frames]
+    moments = decoder.decode(chunk, before, after)
+    return [(place, read_number(moment.frame.to_ndarray(format="rgb24"))) for place, moment in moments]
 
 
 @pytest.mark.parametrize("name", ["b-frames.mp4", "open-gop.ts", "hevc-open-gop.mkv", "av1.mp4", "mpeg4.avi"])
@@ -124,7 +125,7 @@ def test_a_key_frame_alone(tmp_path):
         (chunk,) = demuxer.chunks()
         decoder = PyavDecoder(demuxer, lambda: None)
         keys = [packet for packet in chunk.packets if packet.is_keyframe]
-        assert [read_number(decoder.key_frame(key).to_ndarray(format="rgb24")) for key in keys] == [0, 20, 40]
+        assert [read_number(decoder.key_frame(key).frame.to_ndarray(format="rgb24")) for key in keys] == [0, 20, 40]
         other = next(packet for packet in chunk.packets if not packet.is_keyframe)
         assert decoder.key_frame(other) is None
         assert decoded(decoder, chunk, None, None) == [(place, place) for place in range(60)]
@@ -138,7 +139,7 @@ def test_one_scaler_takes_frames_of_all_kinds():
         frame = frame.reformat(format=pix_fmt)
         if colours is not None:
             frame.colorspace = colours
-        return frame
+        return Moment(frame)
 
     scaler = Scaler((60, 84))
     kinds = ("yuv420p", Colorspace.ITU709), ("yuvj420p",), ("gray",), ("nv12",), ("yuv444p10le",)
@@ -151,6 +152,6 @@ def test_one_scaler_takes_frames_of_all_kinds():
 @pytest.mark.parametrize(("height", "width"), [(60, 84), (95, 127), (33, 32)])
 def test_scaled_pictures_have_the_size_asked_for(tmp_path, height, width):
     with Demuxer(write_video(tmp_path / "clip.mp4", 2)) as demuxer:
-        scaled = Scaler((height, width)).picture(demuxer.first_picture())
+        scaled = Scaler((height, width)).picture(Moment(demuxer.first_picture()))
     assert scaled.shape == (height, width, 3)
     assert read_number(scaled) == 0
