@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from dsanet_cli.video.reader import Snippet, VideoReader, open_video, sample_off
 from dsanet_cli.video.scaler import Moment, Scaler
 from dsanet_cli.video.snippet_grid import Span
 
+TIME_STEP = 1e-3
+"""Seconds; a picture that is shown this close to the border of a part counts as on it."""
+
 
 def open_source(
     path: Path,
@@ -31,7 +35,7 @@ def open_source(
 ) -> VideoReader | PictureReader:
     """Open a video or pictures; as ``open_video``."""
     if isinstance(path, Pictures):
-        return PictureReader(path, size, sampled_frames, snippet_frames, alive)
+        return PictureReader(path, size, sampled_frames, snippet_frames, alive, options)
     return open_video(path, size, sampled_frames, snippet_frames, threads, alive, options, whole)
 
 
@@ -44,9 +48,10 @@ class PictureReader:
         sampled_frames: Pictures delivered per snippet, spread by ``sample_offsets``.
         snippet_frames: Frames in a snippet.
         alive: Is called for each picture.
+        options: Which part of them to read.
 
     Raises:
-        VideoError: none of the pictures can be decoded.
+        VideoError: none of the pictures can be decoded, or there are none in that part.
     """
 
     def __init__(
@@ -56,14 +61,19 @@ class PictureReader:
         sampled_frames: int,
         snippet_frames: int,
         alive: Callable[[], None],
+        options: ReadOptions,
     ) -> None:
-        self._files = path.files
+        self._first, self._files = _part(path, options)
         self._size = size
         self._sampled_frames = sampled_frames
         self._snippet_frames = snippet_frames
         self._alive = alive
         self._scalers = Scaler(size), Scaler(size[::-1])
         self.info = self._initial_info = self._first_info(path)
+        self._complete_info = replace(self.info, frames=len(path.files))
+        if options.start or options.end is not None:
+            end = self.info.duration if options.end is None else min(options.end, self.info.duration)
+            self._complete_info = replace(self._complete_info, part=(options.start, end))
 
     def snippets(self, wanted: Collection[int] | None = None) -> Iterator[Snippet]:
         """See ``VideoReader.snippets``."""
@@ -99,9 +109,9 @@ class PictureReader:
         count, fps = len(self._files), self.info.fps
         for first in range(0, count, self._snippet_frames):
             length = min(self._snippet_frames, count - first)
-            end = float((first + length) / fps)
-            yield Span(first // self._snippet_frames, first, length, float(first / fps), end)
-            self.info = replace(self.info, frames=first + length, duration=end)
+            start, end = self._first + first, self._first + first + length
+            yield Span(first // self._snippet_frames, first, length, float(start / fps), float(end / fps))
+        self.info = replace(self._complete_info, gaps=self.info.gaps)
 
     def _nearest(self, span: Span) -> list[Picture]:
         """The pictures to look at, or those nearest to them that can be decoded."""
@@ -131,6 +141,20 @@ class PictureReader:
     def _snippet(self, span: Span, pictures: list[Picture]) -> Snippet:
         frames = np.stack(pictures) if pictures else np.empty((0, *self._size, 3), np.uint8)
         return Snippet(span.index, span.start, span.end, span.length, frames)
+
+
+def _part(path: Pictures, options: ReadOptions) -> tuple[int, tuple[Path, ...]]:
+    """The pictures to look at, and the number of the first.
+
+    Raises:
+        VideoError: there are none.
+    """
+    first = math.ceil((options.start - TIME_STEP) * path.fps)
+    stop = len(path.files) if options.end is None else math.ceil((options.end - TIME_STEP) * path.fps)
+    if not (files := path.files[first:stop]):
+        length = len(path.files) / path.fps
+        raise video_error(path, f"lasts {float(length):.1f} s, so nothing of it is after --from {options.start:g}")
+    return first, files
 
 
 def _turns(frame: VideoFrame) -> int:

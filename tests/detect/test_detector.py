@@ -118,6 +118,15 @@ def test_thumbnail_is_the_frame_of_the_peak(tiny_model, tmp_path):
     assert read_number(detection.thumbnails[0]) == 16 * peak + 12
 
 
+def test_without_events_the_thumbnail_is_the_frame_of_the_highest_score(tiny_model, tmp_path):
+    settings = DetectSettings(device="cpu", events=EventRule(threshold=1.0, release=1.0))
+    video = write_video(tmp_path / "a.mp4", frames=16 * 20)  # several windows
+    detection = Detector(load_model(str(tiny_model)), settings).detect(video)
+    assert detection.timeline.events == ()
+    assert list(detection.thumbnails) == [0]
+    assert read_number(detection.thumbnails[0]) == 16 * int(detection.timeline.scores.argmax()) + 12
+
+
 def test_peak_frames_stay_few_in_a_long_video():
     peaks = PeakFrames(threshold=0.5)
     frame = np.zeros((2, 2, 3), np.uint8)

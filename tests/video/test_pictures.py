@@ -10,14 +10,14 @@ from web import served
 
 from dsanet_cli.errors import VideoError
 from dsanet_cli.files.paths import Pictures, Url
-from dsanet_cli.video.options import WHOLE
+from dsanet_cli.video.options import WHOLE, ReadOptions
 from dsanet_cli.video.pictures import open_source
 
 SIZE = (96, 128)
 
 
-def opened(path, sampled=2, snippet=16):
-    return open_source(path, SIZE, sampled, snippet, 1, lambda: None, WHOLE, False)
+def opened(path, options=WHOLE):
+    return open_source(path, SIZE, 2, 16, 1, lambda: None, options, False)
 
 
 def numbers(reader, wanted=None):
@@ -69,6 +69,17 @@ def test_some_snippets_only(pictures):
     reader = opened(pictures())
     assert numbers(reader, {1}) == [[20, 28]]
     assert reader.info.holes == ()
+
+
+def test_a_part_of_the_pictures(pictures):
+    reader = opened(pictures(), ReadOptions(start=0.4, end=1.2))  # pictures 10 to 29
+    snippets = list(reader.snippets())
+    assert [(s.index, s.start, s.end, s.length) for s in snippets] == [(0, 0.4, 1.04, 16), (1, 1.04, 1.2, 4)]
+    assert numbers(reader) == [[14, 22], [27, 29]]
+    assert (reader.info.part, reader.info.duration, reader.info.frames) == ((0.4, 1.2), 1.6, 40)
+    assert numbers(opened(pictures(), ReadOptions(end=0.16))) == [[1, 3]]
+    with pytest.raises(VideoError, match=r"lasts 1\.6 s, so nothing of it is after --from 2"):
+        opened(pictures(), ReadOptions(start=2.0))
 
 
 def test_a_scan_sees_the_first_picture_of_each_snippet(pictures):
