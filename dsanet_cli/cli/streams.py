@@ -32,8 +32,9 @@ def _lasting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     lasting: Any = _Lasting(buffer if unbuffered else buffer.raw)
     return io.TextIOWrapper(
         lasting if unbuffered else io.BufferedWriter(lasting),
-        encoding=stream.encoding,
-        errors=stream.errors,
+        # Results and names of files can hold any character; files and pipes of Windows would take some 200 of them.
+        encoding=stream.encoding if stream.isatty() else "utf-8",
+        errors="backslashreplace",
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
     )
