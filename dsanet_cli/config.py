@@ -154,13 +154,15 @@ class EventRule:
     """How a score curve becomes events; scores in 0..1, times in seconds.
 
     An event starts where the score reaches ``threshold`` and lasts while it stays at or above ``release``
-    (hysteresis); events closer than ``merge_gap`` become one; shorter than ``min_length`` are dropped.
+    (hysteresis); events closer than ``merge_gap`` become one; shorter than ``min_length`` are dropped, and so are
+    those whose label is in ``drop``.
     """
 
     threshold: Share = 0.5
     release: Share = 0.35
     merge_gap: Length = 2.0
     min_length: Length = 0.5
+    drop: tuple[Name, ...] = ()
 
 
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[float, Meta(ge=-1e300, le=1e300)]

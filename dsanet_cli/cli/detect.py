@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -61,6 +62,12 @@ def detect(
     model: Annotated[
         str | None,
         typer.Option("--model", help="Name or directory of the model. (default: what models use set, or the built-in)"),
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="Other classes in words: a TOML file, as train --classes takes it.")
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", help="Rules of your cameras: a TOML file, as calibrate writes it.")
     ] = None,
     threshold: Annotated[
         float | None,
@@ -146,18 +153,21 @@ def detect(
     from fractions import Fraction
 
     from dsanet_cli.detect.detector import DetectSettings
+    from dsanet_cli.detect.profile import choose_for
     from dsanet_cli.detect.results import FORMATS
     from dsanet_cli.detect.run import BatchSettings, run_batch
     from dsanet_cli.detect.runner import RunnerSettings
     from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
 
-    chosen = choose_model(model)
+    chosen = choose_model(model) if profile is None else choose_for(profile, model)
     work = RunnerSettings(
         output=None if output == STDOUT else output,
         formats=tuple(dict.fromkeys(str(f) for f in formats)) if formats else FORMATS,
         model=chosen.name,
         model_reason=chosen.reason,
+        classes=classes,
+        profile=profile,
         detect=DetectSettings(
             device=device,
             precision=precision,

@@ -12,6 +12,7 @@ import torch
 from dsanet_cli.config import EventRule
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature
+from dsanet_cli.detect.profile import Profile
 from dsanet_cli.detect.scan import ScanAnalysis
 from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, precision_name
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
@@ -38,6 +39,8 @@ class DetectSettings:
     events: EventRule | None = None
     encoder_weights: Path | None = None
     feature_fps: Fraction = DEFAULT_FEATURE_FPS
+    profile: Profile | None = None
+    """Rules of cameras, which go before ``events``."""
     scan_level: float | None = None
     """Look at key frames first, and decode fully only around scores from this on (``dsanet_cli.detect.scan``)."""
 
@@ -79,9 +82,9 @@ class Detector:
             FeatureError: the feature file does not fit the model.
             ModelError: the encoder's weights are missing or do not fit.
         """
-        if is_feature_file(path):
-            return self._detect_features(path)
         source = Source(path, Path(path.stem))
+        if is_feature_file(path):
+            return self._detect_features(source)
         return self.pipeline(PipelineSettings()).run_one(source, self._analysis(source), lambda *_: None)
 
     def detect_many(
@@ -144,30 +147,39 @@ class Detector:
         return Pipeline(self.load_encoder(), decoding, self.batch_size, settings)
 
     def _analysis(self, source: Source) -> Collector[Detection]:
-        analysis = Analysis(source.path, self._scoring(), self.sampling(source.path))
+        scoring = self._scoring(source)
+        analysis = Analysis(source.path, scoring, self.sampling(source.path))
         level = self.settings.scan_level
-        return analysis if level is None else ScanAnalysis(analysis, self._scoring(), level)
+        return analysis if level is None else ScanAnalysis(analysis, scoring, level)
 
-    def _scoring(self) -> Scoring:
+    def rule_of(self, source: Source) -> EventRule:
+        """How the scores of a source become events."""
+        profile = self.settings.profile
+        return self.rule if profile is None else profile.rule(source.relative, self.rule)
+
+    def _scoring(self, source: Source) -> Scoring:
         config = self.model.config
         notice = DEMONSTRATION if config.demonstration else None
         facts = ModelFacts(config.name, self.model.sha256, demonstration=notice)
-        return Scoring(facts, config.class_names, self.rule, config.head.window, config.head.width, self.score)
+        return Scoring(
+            facts, config.class_names, self.rule_of(source), config.head.window, config.head.width, self.score
+        )
 
     def _detect_features_or_error(self, source: Source) -> Detection | DsanetError:
         try:
-            return self._detect_features(source.path)
+            return self._detect_features(source)
         except DsanetError as error:
             return error
         except Exception as error:  # one input must never end the others
             return unexpected(source.path, error)
 
-    def _detect_features(self, path: Path) -> Detection:
+    def _detect_features(self, source: Source) -> Detection:
+        path = source.path
         features = load_features(path, self.model.config.encoder.width)
         size = path.stat().st_size
         frames = self.model.config.snippet_frames
         seconds = float(frames / self.settings.feature_fps)
-        analysis = Analysis(path, self._scoring(), self.sampling(path))
+        analysis = Analysis(path, self._scoring(source), self.sampling(path))
         for i, feature in enumerate(features):
             analysis.add(SnippetFeature(i * seconds, (i + 1) * seconds, feature, None))
         return analysis.conclude(

@@ -26,6 +26,7 @@ from typing import Any
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import UsageError
 from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.models.default import Choice, choose_model
 from dsanet_cli.records import Length, Name, SchemaError, Share, decode_exactly
 
 
@@ -70,9 +71,15 @@ class Profile(CameraRule):
         }
         return dataclasses.replace(base, **changes)
 
-    def dropped(self, relative: PurePath) -> frozenset[str]:
-        """Classes whose events are left out of a video's."""
-        return frozenset(self._said(relative, "drop") or ())
+    def overridden(self, **said: float) -> Profile:
+        """The same for what the command line does not say itself, of all cameras."""
+        camera = tuple(dataclasses.replace(one, **said) for one in self.camera)  # type: ignore[arg-type]
+        return dataclasses.replace(self, camera=camera, **said)  # type: ignore[arg-type]
+
+    @property
+    def dropped(self) -> set[str]:
+        """All classes whose events it leaves out somewhere."""
+        return {name for said in (self, *self.camera) for name in said.drop or ()}
 
     def _said(self, relative: PurePath, name: str) -> Any:
         camera = next((one for one in self.camera if _matches(relative, one.match)), None)
@@ -93,6 +100,17 @@ def read_profile(path: Path) -> Profile:
         raise UsageError(f"--profile {path}: {error}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"--profile {path}: cannot be read ({error})") from error
+
+
+def choose_for(path: Path, named: str | None) -> Choice:
+    """The model to take with a profile: the one that is named, else the one that it was calibrated with.
+
+    Raises:
+        UsageError: see ``read_profile``.
+        ModelError: see ``choose_model``.
+    """
+    model = read_profile(path).model
+    return choose_model(named) if named is not None or model is None else Choice(model, "--profile")
 
 
 def write_profile(path: Path, profile: Profile, remarks: list[str]) -> None:

@@ -112,7 +112,7 @@ class ResultFolder:
             and timeline.model.sha256 == detector.model.sha256
             and timeline.model.encoder_sha256 == self._encoder_of(source)
             and timeline.sampling == detector.sampling(source.path)
-            and timeline.rule == detector.rule
+            and timeline.rule == detector.rule_of(source)
         )
 
     def _encoder_of(self, source: Source) -> str | None:

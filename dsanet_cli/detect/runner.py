@@ -14,12 +14,15 @@ from pathlib import Path
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Detection
 from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.profile import Profile, read_profile
 from dsanet_cli.detect.results import FORMATS, ResultFolder, check_writable, write_stdout
 from dsanet_cli.encoder.device import precision_name
 from dsanet_cli.errors import DsanetError, ModelError, UsageError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source
-from dsanet_cli.models.directory import BUILT_IN_MODEL, load_model
+from dsanet_cli.models.classes import read_classes
+from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
+from dsanet_cli.models.words import with_classes
 from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings, Watch
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.timeline.timeline import Timeline
@@ -42,6 +45,10 @@ class RunnerSettings:
     model: str = BUILT_IN_MODEL
     model_reason: str = ""
     """Why it was taken, for the console."""
+    classes: Path | None = None
+    """Other classes for it, in words."""
+    profile: Path | None = None
+    """Rules of the cameras at hand."""
     detect: DetectSettings = field(default_factory=DetectSettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     threshold: float | None = None
@@ -70,7 +77,8 @@ class Runner:
         folder = None if settings.output is None else open_folder(settings.output)
         if folder is not None and writes:
             check_writable(folder)
-        model = load_model(settings.model)
+        trained = load_model(settings.model)
+        model = _named_anew(trained, settings)
         overrides = {
             "threshold": settings.threshold,
             "release": settings.release,
@@ -78,13 +86,16 @@ class Runner:
             "min_length": settings.min_length,
         }
         chosen = {name: value for name, value in overrides.items() if value is not None}
-        rule = dataclasses.replace(model.config.events, **chosen)
+        rule = dataclasses.replace(model.config.events, **chosen)  # type: ignore[arg-type]
         if settings.release is not None and settings.release > rule.threshold:
             raise UsageError(
                 f"--release {settings.release:g} is above the model's threshold {rule.threshold:.3g}; "
                 "an event ends below where it starts"
             )
-        self._detector = Detector(model, dataclasses.replace(settings.detect, events=rule))
+        profile = (
+            None if settings.profile is None else _profile(settings.profile, trained.sha256, model).overridden(**chosen)
+        )
+        self._detector = Detector(model, dataclasses.replace(settings.detect, events=rule, profile=profile))
         self._results = None
         if folder is not None:
             weights = settings.detect.encoder_weights
@@ -165,6 +176,31 @@ class Runner:
             return error
         except Exception as error:  # one input must never end the others
             return unexpected(source.path, error)
+
+
+def _named_anew(model: Model, settings: RunnerSettings) -> Model:
+    """The model with the classes that were given in words."""
+    if settings.classes is None:
+        return model
+    return with_classes(model, read_classes(settings.classes).classes, settings.detect.encoder_weights)
+
+
+def _profile(path: Path, sha256: str, model: Model) -> Profile:
+    """The profile, if it goes with the model; ``sha256`` is that of the model with its own classes.
+
+    Raises:
+        UsageError: it is none, was calibrated with another model, or names classes that this one does not have.
+    """
+    profile = read_profile(path)
+    if profile.model_sha256 not in (None, sha256):
+        raise UsageError(
+            f"--profile {path}: was calibrated with another model than {model.config.name}, whose scores differ; "
+            "name that with --model, or calibrate anew"
+        )
+    if unknown := sorted(profile.dropped - set(model.config.class_names)):
+        known = ", ".join(model.config.class_names)
+        raise UsageError(f"--profile {path}: drops {', '.join(unknown)}; model {model.config.name} has {known}")
+    return profile
 
 
 def _sha256(path: Path) -> str:

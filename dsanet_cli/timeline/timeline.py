@@ -245,7 +245,7 @@ def find_events(
     An event holds a snippet that reaches ``rule.threshold``, and grows to both sides while scores stay at
     or above ``rule.release`` (or the threshold, where that is lower). Unanalysed time of ``rule.merge_gap``
     or more ends an event; events closer than ``rule.merge_gap`` become one; those shorter than
-    ``rule.min_length`` are dropped last.
+    ``rule.min_length`` are dropped last, with those labelled as one of ``rule.drop``.
 
     The event's probabilities are the mean of its snippets', weighted by score and renormalised; its label
     is the likeliest anomaly class among them, never the normal class.
@@ -267,10 +267,9 @@ def find_events(
     apart = starts[first[1:]] - ends[last[:-1]] > rule.merge_gap - TIME_STEP
     first, last = first[np.r_[True, apart]], last[np.r_[apart, True]]
     kept = ends[last] - starts[first] > rule.min_length - TIME_STEP
-    return tuple(
-        _event(starts, ends, scores, probabilities, class_names, slice(a, b + 1))
-        for a, b in zip(first[kept].tolist(), last[kept].tolist(), strict=True)
-    )
+    spans = zip(first[kept].tolist(), last[kept].tolist(), strict=True)
+    events = (_event(starts, ends, scores, probabilities, class_names, slice(a, b + 1)) for a, b in spans)
+    return tuple(event for event in events if event.label not in rule.drop)
 
 
 def reach_verdict(events: Sequence[Event], scores: NDArray[np.floating], class_names: Sequence[str]) -> Verdict:

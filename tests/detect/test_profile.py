@@ -44,8 +44,13 @@ def write(tmp_path, text):
 def test_the_first_camera_that_matches_overrides_what_is_said_of_all(tmp_path, video, threshold, min_length, dropped):
     profile = read_profile(write(tmp_path, TEXT))
     rule = profile.rule(PurePath(video), BASE)
-    assert rule == EventRule(threshold, 0.35, 2.0, min_length)
-    assert profile.dropped(PurePath(video)) == dropped
+    assert rule == EventRule(threshold, 0.35, 2.0, min_length, tuple(dropped))
+
+
+def test_the_command_line_overrides_it_for_every_camera(tmp_path):
+    profile = read_profile(write(tmp_path, TEXT)).overridden(threshold=0.9)
+    assert {profile.rule(PurePath(video), BASE).threshold for video in ("lobby", "cam3_1", "yard/a")} == {0.9}
+    assert profile.rule(PurePath("yard/a"), BASE).min_length == 3.0
 
 
 def test_what_is_written_is_read_again(tmp_path):
