@@ -202,6 +202,8 @@ class ModelConfig:
     snippet_frames: Frames = FRAMES_PER_SNIPPET
     training: Notes = field(default_factory=dict)
     metrics: Notes = field(default_factory=dict)
+    encoder_sha256: Sha256 | None = None
+    """Of the tensors of the image tower that the head was trained on; None in models that do not know it."""
     demonstration: bool = False
     """Whether it only shows how the program works, and is no model for real footage."""
     origin: Origin | None = None

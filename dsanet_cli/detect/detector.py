@@ -17,6 +17,7 @@ from dsanet_cli.detect.scan import ScanAnalysis
 from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, precision_name
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import DsanetError
+from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.files import DEFAULT_FEATURE_FPS, load_features
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.head.inference import SnippetScores, score_window
@@ -63,6 +64,7 @@ class Detector:
         self._head = model.head.to(self.device)
         self._text_features = model.text_features.to(self.device)
         self._encoder: FrameEncoder | None = None
+        self._encoder_check = EncoderCheck.of_model(model.config)
 
     def load_encoder(self) -> FrameEncoder:
         """Load the frame encoder, unless it is loaded; feature files do without.
@@ -175,6 +177,7 @@ class Detector:
 
     def _detect_features(self, source: Source) -> Detection:
         path = source.path
+        self._encoder_check.check(path)
         features = load_features(path, self.model.config.encoder.width)
         size = path.stat().st_size
         frames = self.model.config.snippet_frames

@@ -15,6 +15,7 @@ from dsanet_cli.detect.results import RECORD, TakenError, result_name
 from dsanet_cli.detect.runner import Runner, RunnerSettings
 from dsanet_cli.detect.summary import SummaryRow, update_summary
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
+from dsanet_cli.features.encoder_check import note_without_sidecar
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source, find_sources, is_feature_file
 from dsanet_cli.names import printable
@@ -163,6 +164,8 @@ class _Run:
         if not all(is_feature_file(source.path) for source in sources):
             runner.load_encoder()
         self.printer.log(runner.describe())
+        if note := note_without_sidecar(source.path for source in sources if is_feature_file(source.path)):
+            self.printer.log(note)
         remaining = [source for source in sources if not self._is_settled(runner, source)]
         self.printer.kept(sum(row.status == "ok" for row in self.rows), len(remaining), runner.outdated)
         with BatchProgress(remaining, self.settings.quiet) as progress:

@@ -7,12 +7,13 @@ to random weights, are errors here.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import pickle
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,16 @@ def split_towers(clip: open_clip.CLIP) -> tuple[dict[str, torch.Tensor], dict[st
     state = {name: _compact(tensor) for name, tensor in clip.state_dict().items()}
     image = {name.removeprefix(VISUAL): tensor for name, tensor in state.items() if name.startswith(VISUAL)}
     return image, {name: tensor for name, tensor in state.items() if not name.startswith(VISUAL)}
+
+
+def tower_sha256(tower: nn.Module | Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 (hex) over names, shapes and float32 values of a tower's tensors, whichever format they are stored in."""
+    digest = hashlib.sha256()
+    state = tower.state_dict() if isinstance(tower, nn.Module) else tower
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _compact(tensor: torch.Tensor) -> torch.Tensor:

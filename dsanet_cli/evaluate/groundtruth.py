@@ -14,13 +14,16 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.errors import FeatureError, SourceError
 from dsanet_cli.evaluate.frame_metrics import NORMAL_LABELS, FrameLabels, Segment, VideoTruth, frame_mask, listed
 from dsanet_cli.evaluate.object_arrays import Value, read_lists, read_numbers
+from dsanet_cli.files.regular import read_regular
 from dsanet_cli.files.typed import decode_text
 
 PUBLISHED_NORMAL = "A"
@@ -30,6 +33,16 @@ _VIDEO_SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm|m4v)$", re.IGNORECASE)
 _FEATURE_SUFFIX = re.compile(r"(__\d+)?\.npy$", re.IGNORECASE)
 _CODES = re.compile(r"_label_([A-Za-z0-9-]+)$")
 _INTEGER = re.compile(r"-?\d+")
+
+
+LARGEST_ANNOTATIONS = 8 * 2**20
+"""Bytes."""
+LONGEST_LINE = 20_000
+"""Characters; some thousand intervals."""
+LONGEST_NUMBER = 10
+"""Digits of a frame number; ten of them are years of video."""
+LONGEST_QUOTE = 80
+"""Characters that a message repeats."""
 
 
 class _MalformedError(ValueError):
@@ -70,9 +83,11 @@ def read_annotations(path: Path) -> tuple[VideoTruth, ...]:
 
     """
     try:
-        lines = decode_text(path.read_bytes()).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: cannot be read ({error})") from error
+        lines = decode_text(read_regular(path, LARGEST_ANNOTATIONS)).splitlines()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); give a text file of annotations") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: not a text file of annotations ({error}); arrays end in .npy") from error
     truths: dict[str, VideoTruth] = {}
     first_line: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
@@ -162,7 +177,9 @@ def read_frame_array(path: Path, names: Sequence[str], frames: Sequence[int]) ->
         FeatureError: the lengths do not add up to the array's.
 
     """
-    flat = _load_frame_array(path)
+    flat = read_numbers(path)
+    if flat is None or flat.ndim != 1:
+        raise SourceError(f"{path}: expected one number per frame; give the gt*.npy of the frames here")
     if len(flat) != sum(frames):
         more = (sum(frames) - len(flat)) / FRAMES_PER_SNIPPET
         raise FeatureError(
@@ -170,7 +187,7 @@ def read_frame_array(path: Path, names: Sequence[str], frames: Sequence[int]) ->
             f"have {sum(frames)} ({more:+g} snippets); use the list and the features that it was made for "
             "(its gt_segment array helps to find the video)"
         )
-    return tuple(np.split(flat, np.cumsum(np.asarray(frames, dtype=np.int64))[:-1]))
+    return tuple(np.split(_as_labels(path, flat), np.cumsum(np.asarray(frames, dtype=np.int64))[:-1]))
 
 
 def check_lengths(truths: Sequence[VideoTruth], frames: Sequence[int]) -> None:
@@ -245,6 +262,8 @@ def rename_classes(truths: Sequence[VideoTruth], labels: Mapping[str, str]) -> t
 
 def _parse_line(line: str) -> VideoTruth:
     """One annotation line; a name or class with spaces needs two spaces (or a tab) around it."""
+    if len(line) > LONGEST_LINE:
+        raise _MalformedError(f"is {len(line)} characters long")
     words = line.split()
     fields = re.split(r"\s{2,}|\t", line)
     try:
@@ -272,7 +291,9 @@ def _parse_words(name: str, words: Sequence[str]) -> VideoTruth:
         pair = rest[:2]
         del rest[:2]
         if len(pair) < 2 or not all(_INTEGER.fullmatch(word) for word in pair):
-            raise _MalformedError(f"expected a start and an end frame, found {' '.join(pair) or 'nothing'!r}")
+            raise _MalformedError(f"expected a start and an end frame, found {_short(' '.join(pair) or 'nothing')}")
+        if any(len(word) > LONGEST_NUMBER for word in pair):
+            raise _MalformedError(f"{_short(' to '.join(pair))} is beyond the last frame of any video")
         start, end = map(int, pair)
         if (start, end) == (-1, -1):
             continue
@@ -293,7 +314,7 @@ def _truth_from_lists(name: str, spans: Value, labels: Value, where: str) -> Vid
             segment = _segment_from_list(span, label)
         except (TypeError, ValueError, OverflowError):
             raise SourceError(
-                f"{where}: {span!r} and {label!r} are not a start frame, an end frame and a class"
+                f"{where}: {_short(span)} and {_short(label)} are not a start frame, an end frame and a class"
             ) from None
         segments.append(segment)
     classes = tuple(dict.fromkeys(segment.class_name or "" for segment in segments))
@@ -305,15 +326,18 @@ def _segment_from_list(span: Value, label: Value) -> Segment:
     if not isinstance(span, list) or not isinstance(label, str):
         raise TypeError
     start, end = (int(bound) for bound in span if not isinstance(bound, list))
-    if not 0 <= start < end:
+    if not 0 <= start < end < 10**LONGEST_NUMBER:
         raise ValueError
     return Segment(start, end, label)
 
 
-def _load_frame_array(path: Path) -> FrameLabels:
-    values = read_numbers(path)
-    if values is None or values.ndim != 1:
-        raise SourceError(f"{path}: expected one number per frame; give the gt*.npy of the frames here")
+def _short(value: object) -> str:
+    """As it is written in code, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
+
+
+def _as_labels(path: Path, values: NDArray[Any]) -> FrameLabels:
     if not ((values == 0) | (values == 1)).all():
         raise SourceError(f"{path}: holds values other than 0 and 1; give the gt*.npy of the frames here")
     return values.astype(np.uint8)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
+import os
 import pickle
 import pickletools
 import re
@@ -19,12 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsanet_cli.errors import SourceError
+from dsanet_cli.features.files import open_array
+from dsanet_cli.files.regular import open_regular
 
 Value: TypeAlias = "str | int | float | list[Value]"
 
 MAX_DEPTH = 6
 MAX_VALUES = 1_000_000
 """Far more than any data set has; a small pickle can repeat one list a million times."""
+LARGEST_NUMBER = 2**63
+"""That a list may hold; larger ones take for ever to print, and no array takes them."""
+LARGEST_PICKLE = 64 * 2**20
+"""Bytes."""
 
 _NUMBER_OR_TEXT = re.compile(r"[iu][1248]|f[248]|b1|U\d+")
 
@@ -41,14 +49,17 @@ def read_lists(path: Path) -> list[Value]:
             and numbers.
 
     """
-    with _one_line_errors(path), path.open("rb") as stream:
+    with _one_line_errors(path), open_regular(path) as stream:
         version = np.lib.format.read_magic(stream)
         shape, dtype = _read_header(stream, version)
         if dtype.hasobject:
+            if os.fstat(stream.fileno()).st_size > LARGEST_PICKLE:
+                raise _RefusedError(f"it is larger than {LARGEST_PICKLE // 2**20} MiB")
             values = _nested(_unpickle(stream.read()), shape)
         else:
-            stream.seek(0)
-            values = np.load(stream, allow_pickle=False).tolist()
+            if math.prod(shape) > MAX_VALUES:
+                raise _RefusedError("it holds too many values")
+            values = open_array(path).tolist()
         checked = _Checker().check(values)
     if not isinstance(checked, list):
         raise SourceError(f"{path}: holds a single value, an array of lists is needed")
@@ -56,15 +67,15 @@ def read_lists(path: Path) -> list[Value]:
 
 
 def read_numbers(path: Path) -> NDArray[Any] | None:
-    """Read a plain ``.npy`` file of numbers; None where it holds something else.
+    """A plain ``.npy`` file of numbers, read from the disk as it is used; None where it holds something else.
 
     Raises:
         SourceError: the file is missing or not an array that can be read without a pickle.
 
     """
     with _one_line_errors(path):
-        values = np.load(path, allow_pickle=False)
-    return values if isinstance(values, np.ndarray) and values.dtype.kind in "biuf" else None
+        values = open_array(path)
+    return values if values.dtype.kind in "biuf" else None
 
 
 @contextlib.contextmanager
@@ -77,6 +88,8 @@ def _one_line_errors(path: Path) -> Iterator[None]:
         raise SourceError(
             f"{path}: refused, nothing in it was run: {error}; an array of lists of strings and numbers is needed"
         ) from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); give the file itself") from error
     except Exception as error:  # Damaged headers and pickles fail in a dozen ways.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SourceError(f"{path}: not a readable .npy array ({reason}); fetch or save it again") from error
@@ -177,6 +190,8 @@ class _Checker:
             raise _RefusedError("it holds too many lists, or too many within each other")
         if isinstance(value, _Scalar):
             return value.value
+        if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
+            raise _RefusedError("it holds a number beyond all bounds")
         if isinstance(value, str | int | float):
             return value
         if isinstance(value, list | tuple):

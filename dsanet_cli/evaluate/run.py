@@ -26,6 +26,7 @@ from dsanet_cli.evaluate.evaluation import (
 )
 from dsanet_cli.evaluate.frame_metrics import frame_curves
 from dsanet_cli.evaluate.report import Report, print_tables, write_metrics, write_videos
+from dsanet_cli.features.encoder_check import EncoderCheck, note_without_sidecar
 from dsanet_cli.features.lists import read_list, require_files
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.models.directory import load_model
@@ -87,6 +88,11 @@ def run_eval(settings: EvalSettings) -> EvalOutcome:
             f"({len(missing)} feature files are missing, such as {missing[0]}); bring them, or give an annotation file"
         )
     print_missing(missing)
+    check = EncoderCheck.of_model(model.config)
+    for row in rows:
+        check.check(row.path)
+    if note := note_without_sidecar(row.path for row in rows):
+        log.print(note)
     log.print(f"model {model.config.name} on {device}, {len(rows)} videos")
 
     videos = load_videos(rows, model.config.head.width)

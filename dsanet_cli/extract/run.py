@@ -13,6 +13,7 @@ from typing import Literal
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.console import plain_console, print_error, unexpected
+from dsanet_cli.encoder.clip import tower_sha256
 from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, precision_name
 from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
 from dsanet_cli.errors import DsanetError, FeatureError, SourceError, UsageError
@@ -20,7 +21,7 @@ from dsanet_cli.extract.collector import FeatureCollector, VideoFeatures
 from dsanet_cli.features.folder import claim_folder, feature_file, is_whole, write_features
 from dsanet_cli.features.lists import ListedFeature, VideoLabels, check_listable, write_list
 from dsanet_cli.features.origins import Origins, origin
-from dsanet_cli.features.sidecar import Extraction, tower_sha256
+from dsanet_cli.features.sidecar import Extraction
 from dsanet_cli.files.sources import (
     FEATURE_SUFFIX,
     RECURSIVE_IN_VAIN,

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from dsanet_cli.errors import SourceError
 from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.files.regular import read_regular
 from dsanet_cli.files.sources import VIDEO_SUFFIXES, Source
 from dsanet_cli.files.typed import decode_text
 from dsanet_cli.names import printable
 
 LIST_HEADER = ["path", "label"]
+GROUP_COLUMN = "group"
+LARGEST_LIST = 2**30
+"""Bytes."""
 _NAMED_MISSING = 5
 """Missing files that an error names."""
 _FEATURE_ENDING = re.compile(r"(__[0-9])?\.npy$")
@@ -29,10 +33,12 @@ class ListedFeature:
 
     path: Path
     label: str
+    group: str | None = None
+    """Camera or source, where the list says so."""
 
 
 def read_list(path: Path, root: Path | None = None) -> list[ListedFeature]:
-    """Read a list CSV (header ``path,label``; relative paths are relative to the list).
+    """Read a list CSV (header ``path,label`` or ``path,label,group``; relative paths are relative to the list).
 
     Args:
         path: The list.
@@ -43,30 +49,47 @@ def read_list(path: Path, root: Path | None = None) -> list[ListedFeature]:
         SourceError: the list is missing, is not such a CSV, or has no rows.
     """
     try:
-        text = decode_text(path.read_bytes())
-        rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), skipinitialspace=True)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{path}: cannot be read ({error})") from error
-    if not rows or [cell.lower() for cell in rows[0]] != LIST_HEADER:
+        text = decode_text(read_regular(path, LARGEST_LIST))
+        rows = [_cells(row) for row in csv.reader(io.StringIO(text), skipinitialspace=True)]
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); give a CSV file") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{path}: not a feature list ({error}); give a CSV file") from error
+    header = [cell.lower() for cell in rows[0]] if rows else []
+    if header not in (LIST_HEADER, [*LIST_HEADER, GROUP_COLUMN]):
         raise SourceError(f"{path}: not a feature list; its first line must be {','.join(LIST_HEADER)}")
     listed = []
     for number, row in enumerate(rows[1:], start=2):
-        if not any(row):
-            continue
-        if len(row) != len(LIST_HEADER):
-            raise SourceError(f"{path}: line {number} has {len(row)} columns instead of {len(LIST_HEADER)}")
-        file = path.parent / row[0] if root is None else find_by_tail(row[0], root)
-        listed.append(ListedFeature(file, row[1]))
+        if row:
+            listed.append(_listed(row, len(header), root, path, number))
     if not listed:
         raise SourceError(f"{path}: lists no feature files")
     return listed
+
+
+def _cells(row: Sequence[str]) -> list[str]:
+    """Without blanks around each, and without the empty ones that spreadsheets put at the end."""
+    cells = [cell.strip() for cell in row]
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _listed(row: Sequence[str], columns: int, root: Path | None, where: Path, number: int) -> ListedFeature:
+    """A row of the list ``where``, whose first row has so many columns."""
+    if len(row) > columns:
+        raise SourceError(f"{where}: line {number} has {len(row)} columns instead of {columns}")
+    if not all(row[:2]) or len(row) < len(LIST_HEADER) or "\0" in row[0]:
+        raise SourceError(f"{where}: line {number} is no {','.join(LIST_HEADER)}; name a feature file and its label")
+    file = where.parent / row[0] if root is None else find_by_tail(row[0], root)
+    return ListedFeature(file, *row[1:])
 
 
 def find_by_tail(path: str, root: Path) -> Path:
     """The file below ``root`` with the longest tail of ``path``; where none exists, the path it would have."""
     parts = [part for part in re.split(r"[/\\]", path) if part]
     candidates = [root.joinpath(*parts[start:]) for start in range(len(parts))]
-    return next((candidate for candidate in candidates if candidate.is_file()), root / path.lstrip("/\\"))
+    return next((candidate for candidate in candidates if os.path.isfile(candidate)), root / path.lstrip("/\\"))
 
 
 def require_files(
@@ -77,7 +100,7 @@ def require_files(
     Raises:
         SourceError: all files are missing, or some are and ``skip_missing`` does not allow it.
     """
-    missing = [row.path for row in listed if not row.path.is_file()]
+    missing = [row.path for row in listed if not os.path.isfile(row.path)]
     if missing and (not skip_missing or len(missing) == len(listed)):
         named = ", ".join(map(str, missing[:_NAMED_MISSING]))
         more = f" and {len(missing) - _NAMED_MISSING} more" if len(missing) > _NAMED_MISSING else ""

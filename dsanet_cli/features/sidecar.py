@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import sys
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 from msgspec import Meta
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Frames, Preprocessing
@@ -59,7 +57,7 @@ class Extraction:
 
     encoder: EncoderConfig
     weights_sha256: Sha256
-    """Of the image tower's tensors (``tower_sha256``), the same whichever file they came from."""
+    """Of the image tower's tensors (``encoder.clip.tower_sha256``), the same whichever file they came from."""
     preprocessing: Preprocessing
     sampled_frames: Frames
     """Frames encoded of each snippet and averaged."""
@@ -93,14 +91,26 @@ def read_extraction(path: Path) -> Extraction | None:
     Raises:
         FeatureError: a sidecar that is damaged.
     """
-    for folder in (path, *path.resolve().parents):
-        sidecar = folder / SIDECAR_FILE
-        if sidecar.exists():
-            try:
-                return decode_exactly(Extraction, read_regular(sidecar, LARGEST_SIDECAR))
-            except (OSError, SchemaError, ModelError) as error:
-                raise FeatureError(f"{sidecar}: damaged ({error}); extract the features again") from error
-    return None
+    sidecar = find_sidecar(path)
+    return None if sidecar is None else read_sidecar(sidecar)
+
+
+def find_sidecar(folder: Path) -> Path | None:
+    """The sidecar file in ``folder`` or in the nearest folder above it; None where there is none."""
+    candidates = (above / SIDECAR_FILE for above in (folder, *folder.resolve().parents))
+    return next((sidecar for sidecar in candidates if os.path.exists(sidecar)), None)
+
+
+def read_sidecar(sidecar: Path) -> Extraction:
+    """Read a sidecar file.
+
+    Raises:
+        FeatureError: it is damaged.
+    """
+    try:
+        return decode_exactly(Extraction, read_regular(sidecar, LARGEST_SIDECAR))
+    except (OSError, SchemaError, ModelError) as error:
+        raise FeatureError(f"{sidecar}: damaged ({error}); extract the features again") from error
 
 
 @contextlib.contextmanager
@@ -113,12 +123,3 @@ def sidecar_lock(folder: Path) -> Iterator[None]:
                 stack.callback(os.close, place)
                 fcntl.flock(place, fcntl.LOCK_EX)
         yield
-
-
-def tower_sha256(tower: torch.nn.Module) -> str:
-    """SHA-256 (hex) over names, shapes and float32 values of a module's tensors."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tower.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

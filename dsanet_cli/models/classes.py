@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,9 +16,16 @@ import open_clip
 
 from dsanet_cli.config import AnomalyClass, EncoderConfig
 from dsanet_cli.errors import SourceError, UsageError
+from dsanet_cli.files.regular import read_regular
+from dsanet_cli.files.typed import decode_text
 from dsanet_cli.models.presets import UCF_CRIME, Preset
+from dsanet_cli.records import SchemaError, decode, to_json
 
 NORMAL = "normal"
+MOST_CLASSES = 1000
+"""In a model."""
+LARGEST_FILE = 2**20
+"""Bytes of a TOML file."""
 _EXAMPLE = '[[class]] with name = "fighting", prompts = ["people fighting"] and, where lists say otherwise, labels'
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -40,9 +48,11 @@ def read_classes(path: Path) -> OwnClasses:
             twice.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SourceError(f"{path}: cannot be read ({error})") from error
+        data = tomllib.loads(decode_text(read_regular(path, LARGEST_FILE)))
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); give a TOML file of classes") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SourceError(f"{path}: not a TOML file of classes ({error})") from error
     tables = data.get("class")
     if set(data) != {"class"} or not isinstance(tables, list):
         raise SourceError(f"{path}: holds no list of classes; write {_EXAMPLE}")
@@ -126,6 +136,13 @@ def _checked(classes: list[AnomalyClass], labels: dict[str, str], where: str) ->
     names = [c.name for c in classes]
     if len(names) < 2:
         raise SourceError(f"{where}: training needs the normal class and at least one other")
+    if len(names) > MOST_CLASSES:
+        raise SourceError(f"{where}: {len(names)} classes are more than the {MOST_CLASSES} that a model may have")
+    for anomaly_class in classes:
+        try:
+            decode(AnomalyClass, json.dumps(to_json(anomaly_class)).encode())
+        except SchemaError as error:
+            raise SourceError(f"{where}: class {anomaly_class.name[:40]!r}: {error}") from error
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SourceError(f"{where}: the class {', '.join(twice)} stands there twice")
     return OwnClasses(tuple(classes), labels)

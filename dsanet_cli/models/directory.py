@@ -36,6 +36,7 @@ from dsanet_cli.encoder.clip import (
     load_image_tower,
     load_pretrained_tower,
     preprocessing_for,
+    tower_sha256,
 )
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import ModelError, OutputError
@@ -282,7 +283,7 @@ def save_model(
 
     Args:
         directory: Where to; its parent is made if need be.
-        config: Its ``files`` are filled in here.
+        config: Its ``files`` are filled in here, and the hash of its encoder where ``image_tower`` is given.
         head: State dict of ``DSANetHead``.
         text_features: (C, D) class text features.
         image_tower: State dict of the CLIP image tower, unless open_clip brings it.
@@ -300,6 +301,7 @@ def save_model(
     files = {HEAD_FILE: {**head, TEXT_FEATURES: text_features}}
     if image_tower is not None:
         files[IMAGE_FILE] = image_tower
+        config = dataclasses.replace(config, encoder_sha256=tower_sha256(image_tower))
     if text_tower is not None:
         files[TEXT_FILE] = text_tower
     if text_adapter is not None:

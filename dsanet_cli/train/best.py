@@ -57,6 +57,7 @@ class BestModel:
                 classes=preset.classes,
                 encoder=self._encoder.config,
                 preprocessing=self._encoder.preprocessing,
+                encoder_sha256=self._encoder.sha256,
                 head=preset.head,
                 temperature=preset.temperature,
                 events=rule,
@@ -64,7 +65,8 @@ class BestModel:
                 training={**self._procedure(trainer), "threshold": how},
             )
             head = model.head.state_dict()
-            return save_model(self._directory, config, head, text_features, *self._towers, overwrite=True)
+            adapter = model.text_adapter.state_dict() if preset.parts.text_adapter else None
+            return save_model(self._directory, config, head, text_features, *self._towers, adapter, overwrite=True)
 
     def _calibrate(self, head: DSANetHead, text_features: Tensor, temperature: float) -> tuple[EventRule, str]:
         """How scores become events, and on what that was calibrated."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import open_clip
 
 from dsanet_cli.config import EncoderConfig, Preprocessing
-from dsanet_cli.encoder.clip import load_pretrained, split_towers
-from dsanet_cli.errors import ModelError
-from dsanet_cli.features.sidecar import Extraction, read_extraction, tower_sha256
+from dsanet_cli.encoder.clip import load_pretrained, split_towers, tower_sha256
+from dsanet_cli.features.encoder_check import EncoderCheck
+from dsanet_cli.features.sidecar import Extraction, read_extraction
 from dsanet_cli.models.directory import TensorDict, load_clip
 from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.models.presets import PUBLISHED_SAMPLED_FRAMES
@@ -25,6 +26,18 @@ class TrainingEncoder:
     preprocessing: Preprocessing
     sampled_frames: int
     clip: open_clip.CLIP
+    sha256: str
+    """Of the image tower's tensors."""
+
+    def check(self, features: Sequence[Path]) -> None:
+        """Refuse feature files of another encoder.
+
+        Raises:
+            FeatureError: names the first one.
+        """
+        check = EncoderCheck(self.config, self.preprocessing, self.sha256)
+        for file in features:
+            check.check(file)
 
     def towers(self) -> tuple[TensorDict | None, TensorDict | None]:
         """Image and text tower for a model directory; none where open_clip brings them by tag."""
@@ -33,19 +46,21 @@ class TrainingEncoder:
         return split_towers(self.clip)
 
 
-def training_encoder(choice: EncoderChoice, features: Path) -> TrainingEncoder:
-    """Load both towers of the encoder that the features in the folder ``features`` were made with.
+def training_encoder(choice: EncoderChoice, features: Sequence[Path]) -> TrainingEncoder:
+    """Load both towers of the encoder that feature files were made with.
 
     Args:
         choice: The encoder options; with none, the encoder in the features' sidecar, or without a sidecar the
             published one.
-        features: Where a sidecar may lie, or in a folder above.
+        features: The files; the first one with a sidecar speaks for all.
 
     Raises:
         UsageError: options that contradict each other.
-        ModelError: it does not load, or is not the one that made the features.
+        ModelError: it does not load.
+        FeatureError: it is not the one that made the features, or they come from several.
     """
-    made = read_extraction(features)
+    folders = dict.fromkeys(file.parent for file in features)
+    made = next((found for found in map(read_extraction, folders) if found is not None), None)
     if made is not None and choice.model is None and choice.architecture is None:
         choice = _choice_of(made, choice.weights)
     chosen = choose_encoder(choice)
@@ -56,15 +71,12 @@ def training_encoder(choice: EncoderChoice, features: Path) -> TrainingEncoder:
         clip = load_pretrained(config, chosen.weights)
     if chosen.weights is not None:  # the model must not depend on that file
         config = dataclasses.replace(config, pretrained=None)
-    if made is None:
-        return TrainingEncoder(config, chosen.preprocessing, PUBLISHED_SAMPLED_FRAMES, clip)
-    if tower_sha256(clip.visual) != made.weights_sha256:
-        raise ModelError(
-            f"{features}: features were extracted with other weights than these of {config.architecture} "
-            f"({made.model or made.weights or made.encoder.pretrained} at that time); name that encoder with --model, "
-            "or --encoder and --tag or --encoder-weights, or extract the features again"
-        )
-    return TrainingEncoder(config, made.preprocessing, min(made.sampled_frames, PUBLISHED_SAMPLED_FRAMES), clip)
+    preprocessing, sampled_frames = chosen.preprocessing, PUBLISHED_SAMPLED_FRAMES
+    if made is not None:
+        preprocessing, sampled_frames = made.preprocessing, min(made.sampled_frames, PUBLISHED_SAMPLED_FRAMES)
+    encoder = TrainingEncoder(config, preprocessing, sampled_frames, clip, tower_sha256(clip.visual))
+    encoder.check(features)
+    return encoder
 
 
 def _choice_of(made: Extraction, weights: Path | None) -> EncoderChoice:

@@ -18,6 +18,7 @@ from dsanet_cli.console import plain_console, print_missing, progress_bar
 from dsanet_cli.encoder.device import choose_device
 from dsanet_cli.errors import OutputError, TrainingError, UsageError
 from dsanet_cli.evaluate.evaluation import TruthFiles
+from dsanet_cli.features.encoder_check import note_without_sidecar
 from dsanet_cli.features.lists import ListedFeature, read_list, require_files
 from dsanet_cli.models.classes import check_width, classes_of_labels, own_preset, read_classes
 from dsanet_cli.models.encoder_choice import EncoderChoice
@@ -103,13 +104,16 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
     _check(settings)
     log = plain_console(stderr=True, quiet=settings.quiet)
     listed, missing = _present(settings.train_list, settings, log)
-    encoder = training_encoder(settings.encoder, listed[0].path.parent)
+    encoder = training_encoder(settings.encoder, [row.path for row in listed])
     preset = _preset(settings, listed, encoder)
+    if note := note_without_sidecar(row.path for row in listed):
+        log.print(note)
     videos = label_features(listed, preset)
     device = choose_device(settings.device)
     if settings.truth is not None and settings.test_list is not None and settings.select_on_test:
         tested, untested = _present(settings.test_list, settings, log)
         missing += untested
+        encoder.check([row.path for row in tested])
         selection = on_test_list(videos, preset, tested, settings.truth)
     else:
         selection = on_training_list(videos, preset, device)

@@ -65,7 +65,7 @@ def write_data(folder: Path, share: float) -> None:
 def write_model(directory: Path) -> None:
     torch.manual_seed(0)
     classes = torch.nn.functional.normalize(torch.randn(len(UCF_CRIME.classes), 512), dim=-1)
-    config = published_config("random", UCF_CRIME.name, UCF_CRIME, UCF_CRIME.encoder)
+    config = published_config("random", UCF_CRIME, UCF_CRIME.encoder)
     save_model(directory, config, DSANetHead(UCF_CRIME.head).state_dict(), classes)
 
 

@@ -144,6 +144,7 @@ def test_feature_file(detect, tmp_path):
     result = detect("a.npy", "--fps", "32", "-f", "csv", "-o", "-")
     assert result.returncode == 0, result.stderr
     assert [row["end"] for row in csv.DictReader(io.StringIO(result.stdout))] == ["0.500", "1.000", "1.500", "2.000"]
+    assert result.stderr.count("no extraction.json beside the features") == 1
 
 
 def test_whole_results_of_the_same_settings_are_kept_in_folders(detect, tmp_path):

@@ -13,6 +13,7 @@ from dsanet_cli.detect import analysis as analysis_module
 from dsanet_cli.detect.analysis import PeakFrames, SnippetFeature
 from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.errors import FeatureError, VideoError
+from dsanet_cli.features.sidecar import Extraction, write_extraction
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.batcher import FrameBatcher
@@ -100,6 +101,15 @@ def test_feature_file_takes_its_frame_rate_from_the_settings(tiny_model, tmp_pat
 def test_feature_file_of_another_width(detector, tmp_path):
     np.save(tmp_path / "a.npy", np.ones((3, 7), np.float32))
     with pytest.raises(FeatureError, match="features are 7 wide"):
+        detector.detect(tmp_path / "a.npy")
+
+
+def test_features_of_another_encoder(detector, tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((3, WIDTH), np.float32))
+    config = detector.model.config
+    extraction = Extraction(config.encoder, "0" * 64, config.preprocessing, 16, (0,), "float32", "fp32")
+    write_extraction(tmp_path, extraction)
+    with pytest.raises(FeatureError, match=r"a\.npy: features of another encoder"):
         detector.detect(tmp_path / "a.npy")
 
 

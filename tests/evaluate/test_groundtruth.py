@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,18 @@ def test_a_video_of_unknown_class_keeps_its_segments(tmp_path: Path) -> None:
         ("Abuse028_x264  Abuse  240  240  -1  -1", "the interval 240 to 240 is empty"),
         ("Abuse028_x264  Abuse  -5  240  -1  -1", "the interval -5 to 240 is empty or negative"),
         ("Abuse028_x264  Abuse  5  -1  -1  -1", "the interval 5 to -1 is empty or negative"),
+        (f"Abuse028_x264  Abuse  5  {'9' * 25}", f"'5 to {'9' * 25}' is beyond the last frame of any video"),
+        pytest.param(
+            f"Abuse028_x264  Abuse  {'9' * 5000}  {'9' * 5001}",
+            "9… is beyond the last frame of any video",
+            id="thousands of digits",
+        ),
+        (f"Abuse028_x264  Abuse  -{'9' * 25}  7", "is beyond the last frame of any video"),
+        ("Abuse028_x264  Abuse  nan  inf", "found 'nan inf'"),
+        ("Abuse028_x264  Abuse  1e3  2e3", "found '1e3 2e3'"),
+        ("\0\x01\x02", "has no class and no interval"),
+        pytest.param("Abuse028_x264" + "  7" * 20_000, "is 60013 characters long", id="a long line"),
+        pytest.param("x" * 100_000, "is 100000 characters long", id="a long word"),
     ],
 )
 def test_a_malformed_line_is_named_with_its_reason(tmp_path: Path, line: str, reason: str) -> None:
@@ -148,8 +161,33 @@ def test_unreadable_text_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"annotations.txt: holds no annotations"):
         read_annotations(write(tmp_path, "\n \n"))
     (tmp_path / "gt.npy").write_bytes(b"\x93NUMPY\xff\xfe\x00")
-    with pytest.raises(SourceError, match=r"gt.npy: cannot be read"):
+    with pytest.raises(SourceError, match=r"gt.npy: not a text file of annotations"):
         read_annotations(tmp_path / "gt.npy")
+
+
+def not_files(tmp_path: Path) -> list[Path]:
+    """What never ends, or makes whoever opens it wait."""
+    os.mkfifo(tmp_path / "pipe.npy")
+    (tmp_path / "zeros.npy").symlink_to("/dev/zero")
+    (tmp_path / "folder.npy").mkdir()
+    return [tmp_path / name for name in ("pipe.npy", "zeros.npy", "folder.npy")]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes")
+def test_pipes_devices_and_folders_are_refused_at_once(tmp_path: Path) -> None:
+    for path in not_files(tmp_path):
+        message = rf"{path.name}: cannot be read \((Not a regular file|Is a directory)\)"
+        for read in (read_annotations, read_lists, lambda path: read_frame_array(path, ["a"], [16])):
+            with pytest.raises(SourceError, match=message):
+                read(path)
+
+
+def test_annotations_of_gigabytes_are_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "gt.txt").open("wb") as stream:
+        stream.truncate(2**40)
+    with pytest.raises(SourceError, match=r"gt.txt: cannot be read \(Larger than 8 MiB\)"):
+        read_annotations(tmp_path / "gt.txt")
 
 
 # Names, matching, classes, lengths
@@ -369,6 +407,80 @@ def test_other_values_are_refused(tmp_path: Path, value: object, found: str) -> 
         read_lists(tmp_path / "a.npy")
 
 
+def npy_header(shape: object, descr: str, version: bytes = b"\x01\x00") -> bytes:
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY" + version + struct.pack("<H", len(text) + 1) + text + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("shape", "descr"),
+    [
+        ((10**13,), "<f8"),
+        ((10**13,), "<f4"),
+        ((2**62, 2**62), "<f8"),
+        ((-5,), "<f8"),
+        ((10**25,), "<f8"),
+        ((16,), "<U2000000000"),
+        ((10**9,), "<U0"),
+        ((10**9,), "|V0"),
+        ((16,), "|S"),
+        ((1, 16), "<M8[s]"),
+    ],
+)
+def test_headers_that_claim_what_is_not_there(tmp_path: Path, shape: object, descr: str) -> None:
+    (tmp_path / "gt.npy").write_bytes(npy_header(shape, descr) + bytes(128))
+    with pytest.raises((SourceError, FeatureError), match=r"gt\.npy: ") as caught:
+        read_frame_array(tmp_path / "gt.npy", ["a"], [16])
+    assert "\n" not in str(caught.value)
+    with pytest.raises(SourceError, match=r"gt\.npy: ") as caught:
+        read_lists(tmp_path / "gt.npy")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sparse_array_of_terabytes_is_not_looked_at(tmp_path: Path) -> None:
+    with (tmp_path / "gt.npy").open("wb") as stream:
+        stream.write(npy_header((2**40,), "|u1"))
+        stream.truncate(stream.tell() + 2**40)
+    with pytest.raises(FeatureError, match=r"gt\.npy: has 1099511627776 frames"):
+        read_frame_array(tmp_path / "gt.npy", ["a"], [16])
+    with pytest.raises(SourceError, match=r"gt\.npy: refused, .* holds too many values"):
+        read_lists(tmp_path / "gt.npy")
+
+
+def test_a_pickle_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    path = save(tmp_path / "gt.npy", [["Abuse"]])
+    with path.open("ab") as stream:
+        stream.truncate(2**40)
+    with pytest.raises(SourceError, match=r"gt\.npy: refused, .* larger than 64 MiB"):
+        read_lists(path)
+
+
+def test_numbers_beyond_all_bounds_are_refused(tmp_path: Path) -> None:
+    for number in (10**25, -(10**25), 2**63, 1 << 40_000):
+        with pytest.raises(SourceError, match="it holds a number beyond all bounds"):
+            read_lists(save(tmp_path / "a.npy", [[number]]))
+
+
+@pytest.mark.parametrize(
+    "array_type", ["i8", "f8", "U3", "V8", "O4"], ids=["integers", "floats", "texts", "raw", "other objects"]
+)
+def test_an_array_that_says_another_type_than_its_elements_have_is_refused(tmp_path: Path, array_type: str) -> None:
+    code = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(tR(I1\n(I1\nt"
+        b"cnumpy\ndtype\n(S'%s'\ntRI00\n(lS'Abuse'\natb." % array_type.encode()
+    )
+    with pytest.raises(SourceError, match=r"a\.npy: refused, .* it holds an array within the array"):
+        read_lists(npy(tmp_path / "a.npy", code, (1,)))
+    whole = code.replace(array_type.encode(), b"O8")
+    assert read_lists(npy(tmp_path / "b.npy", whole, (1,))) == ["Abuse"]
+
+
+def test_a_value_that_says_no_type_is_refused(tmp_path: Path) -> None:
+    code = b"cnumpy.core.multiarray\n_reconstruct\n(tR(I1\n(I1\ntS'O8'\nI00\n(lS'Abuse'\natb."
+    with pytest.raises(SourceError, match=r"it holds an array within the array"):
+        read_lists(npy(tmp_path / "a.npy", code, (1,)))
+
+
 def test_a_small_pickle_of_endless_lists_is_refused(tmp_path: Path) -> None:
     wide: list[Any] = ["x"] * 500
     for _ in range(3):
@@ -440,6 +552,10 @@ def test_arrays_of_another_list_are_an_error(tmp_path: Path) -> None:
         ([["one", "2"]], ["Abuse"], "are not a start frame, an end frame"),
         ([["9", "2"]], ["Abuse"], "are not a start frame, an end frame"),
         ([[0, float("inf")]], ["Abuse"], "are not a start frame, an end frame"),
+        ([[0, float("nan")]], ["Abuse"], "are not a start frame, an end frame"),
+        ([["0", "9" * 25]], ["Abuse"], "are not a start frame, an end frame"),
+        ([["0", "9" * 5000]], ["Abuse"], "9… and 'Abuse' are not a start frame, an end frame"),
+        ([[-4, 9]], ["Abuse"], "are not a start frame, an end frame"),
         (["12"], ["Abuse"], "are not a start frame, an end frame"),
     ],
 )
@@ -478,7 +594,7 @@ def test_frame_arrays_that_do_not_fit_are_errors(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gt.npy: not a readable .npy array"):
         read_frame_array(path, ["a"], [48])
     np.savez(tmp_path / "gt.npz", gt=np.zeros(48))
-    with pytest.raises(SourceError, match=r"gt.npz: expected one number per frame"):
+    with pytest.raises(SourceError, match=r"gt.npz: not a readable .npy array"):
         read_frame_array(tmp_path / "gt.npz", ["a"], [48])
     with pytest.raises(SourceError, match=r"missing.npy: no such file"):
         read_frame_array(tmp_path / "missing.npy", ["a"], [48])

@@ -21,6 +21,7 @@ from tiny import HEAD, WIDTH, tiny_config
 
 from dsanet_cli.errors import FeatureError, SourceError, UsageError
 from dsanet_cli.evaluate.run import EvalSettings, run_eval
+from dsanet_cli.features.sidecar import Extraction, write_extraction
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.directory import load_model, save_model
@@ -94,7 +95,11 @@ def test_ucf_crime_text(folder: Path, tiny_model: Path) -> None:
     arguments = ("--list", "test.csv", "--gt", "gt.txt", "--root", "features", "-o", "out")
     result = run("eval", "--model", tiny_model, *arguments, cwd=folder, COLUMNS="80")
     assert result.returncode == 0, result.stderr
-    assert result.stderr.splitlines() == ["model tiny on cpu, 4 videos", f"results in out{os.sep}"]
+    note, *others = result.stderr.splitlines()
+    assert note.startswith(
+        f"{Path('features')}: no extraction.json beside the features, so nothing says which encoder made them"
+    )
+    assert others == ["model tiny on cpu, 4 videos", f"results in out{os.sep}"]
     assert {path.name for path in (folder / "out").iterdir()} == {"metrics.json", "per_video.csv", "curves.png"}
     assert (folder / "out" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -251,6 +256,17 @@ def test_classes_that_the_model_does_not_have(folder: Path, tiny_model: Path) ->
     (folder / "gt.txt").write_text(UCF_TEXT.replace("Fighting ", "Arson "))
     with pytest.raises(SourceError, match="Fighting003_x264: its ground truth has the class Arson, which is none of"):
         run_eval(settings(folder, tiny_model, truth=folder / "gt.txt", segments=None, labels=None))
+
+
+def test_features_of_another_encoder_are_refused(folder: Path, tiny_model: Path) -> None:
+    config = load_model(str(tiny_model)).config
+    extraction = Extraction(config.encoder, "0" * 64, config.preprocessing, 16, (5,), "float16", "fp32")
+    write_extraction(folder / "features", extraction)
+    with pytest.raises(FeatureError, match=r"features/Fighting003_x264__5\.npy: features of another encoder"):
+        run_eval(settings(folder, tiny_model))
+    assert config.encoder_sha256 is not None
+    write_extraction(folder / "features", dataclasses.replace(extraction, weights_sha256=config.encoder_sha256))
+    run_eval(settings(folder, tiny_model))
 
 
 def test_wrong_usage(folder: Path, tiny_model: Path) -> None:

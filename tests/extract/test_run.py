@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from dsanet_cli.cli.app import app
 from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.encoder.clip import tower_sha256
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import SourceError, UsageError
 from dsanet_cli.extract.collector import FeatureCollector
@@ -22,7 +23,7 @@ from dsanet_cli.extract.run import ExtractOutcome, ExtractSettings, run_extract
 from dsanet_cli.features import origins as origins_module
 from dsanet_cli.features.files import load_features
 from dsanet_cli.features.lists import read_list
-from dsanet_cli.features.sidecar import SIDECAR_FILE, read_extraction, tower_sha256
+from dsanet_cli.features.sidecar import SIDECAR_FILE, read_extraction
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
 from dsanet_cli.pipeline.batcher import FrameBatcher

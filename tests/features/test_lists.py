@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from dsanet_cli.errors import SourceError
-from dsanet_cli.features.lists import ListedFeature, VideoLabels, check_listable, read_list, write_list
+from dsanet_cli.features.lists import ListedFeature, VideoLabels, check_listable, read_list, require_files, write_list
 from dsanet_cli.files.sources import Source
 
 
@@ -91,6 +92,68 @@ def test_a_list_is_relative_to_itself_and_reads_back(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path,label\n\na.npy,Abuse\n\n  \n",
+        "\ufeffpath,label\r\na.npy,Abuse\r\n\r\n",
+        "path , label\n  a.npy  ,  Abuse  \n,\n",
+        '"path","label"\n"a.npy", "Abuse"\n',
+        "Path,Label,,\na.npy,Abuse,,\n,,,\n",
+        "path,label,group\na.npy,Abuse\n",
+        "path,label,group\na.npy,Abuse,\n",
+    ],
+    ids=["blank lines", "Windows", "blanks", "quotes", "spreadsheet", "no group", "empty group"],
+)
+def test_lists_as_people_write_them(tmp_path, content):
+    (tmp_path / "list.csv").write_bytes(content.encode())
+    assert read_list(tmp_path / "list.csv") == [ListedFeature(tmp_path / "a.npy", "Abuse")]
+
+
+def test_a_list_may_name_groups(tmp_path):
+    (tmp_path / "list.csv").write_text("path,label,group\na.npy,Abuse,gate 3\nb.npy,Normal,\n")
+    assert [row.group for row in read_list(tmp_path / "list.csv")] == ["gate 3", None]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"path,label\na.npy\n", "line 2 is no path,label"),
+        (b"path,label\n,Abuse\n", "line 2 is no path,label"),
+        (b"path,label\na.npy,,x\n", "line 2 has 3 columns instead of 2"),
+        (b"path,label\na.npy,Abuse,gate\n", "line 2 has 3 columns instead of 2"),
+        (b"path,label,group,more\na.npy,Abuse,1,2\n", "its first line must be path,label"),
+        (b"path;label\na.npy;Abuse\n", "its first line must be path,label"),
+        (b"path,label\na\0.npy,Abuse\n", "list.csv: (line 2 is no path,label|not a feature list)"),
+        (b"\x93NUMPY\xff\xfe", "not a feature list"),
+        pytest.param(b"path,label\n" + b"x" * 200_000 + b",Abuse\n", "not a feature list .*field larger", id="long"),
+        (b"", "its first line must be path,label"),
+        (b"path,label\n\n", "lists no feature files"),
+    ],
+)
+def test_what_is_no_list(tmp_path, content, message):
+    (tmp_path / "list.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        read_list(tmp_path / "list.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_names_that_no_system_can_hold_are_missing_files(tmp_path):
+    (tmp_path / "list.csv").write_text(f"path,label\n{'x' * 10_000}.npy,Abuse\n")
+    with pytest.raises(SourceError, match="1 of 1 feature files are missing"):
+        require_files(read_list(tmp_path / "list.csv"), tmp_path / "list.csv")
+    with pytest.raises(SourceError, match="1 of 1 feature files are missing"):
+        require_files(read_list(tmp_path / "list.csv", tmp_path), tmp_path / "list.csv")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes")
+def test_a_pipe_is_no_list(tmp_path):
+    os.mkfifo(tmp_path / "list.csv")
+    with pytest.raises(SourceError, match=r"list.csv: cannot be read \(Not a regular file\)"):
+        read_list(tmp_path / "list.csv")
+
+
 def test_names_that_no_list_can_hold():
     check_listable(Path("é/ä.npy"))
     with pytest.raises(SourceError, match="not UTF-8; rename it"):
@@ -112,6 +175,6 @@ def test_lists_of_any_editor_and_spreadsheet(tmp_path, encoding, end):
 @pytest.mark.parametrize("content", [b"path,label\n\xff.npy,A\n", b"path,label\n" + b"x" * 200_000 + b",A\n"])
 def test_what_is_no_list_is_one_line(tmp_path, content):
     (tmp_path / "list.csv").write_bytes(content)
-    with pytest.raises(SourceError, match=r"list\.csv: cannot be read") as caught:
+    with pytest.raises(SourceError, match=r"list\.csv: not a feature list") as caught:
         read_list(tmp_path / "list.csv")
     assert len(str(caught.value).splitlines()) == 1

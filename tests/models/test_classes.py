@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,7 @@ def test_names_prompts_and_labels(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[class", "cannot be read"),
+        ("[[class", "not a TOML file of classes"),
         ('[[classes]]\nname = "normal"', "holds no list of classes"),
         ('[[class]]\nname = "normal"', "at least one other"),
         ('[[class]]\nprompts = ["x"]', "class 1: has no name"),
@@ -62,6 +64,34 @@ def test_a_file_that_does_not_fit(tmp_path, text, message):
 def test_a_missing_file(tmp_path):
     with pytest.raises(SourceError, match=r"gone.toml: cannot be read"):
         read_classes(tmp_path / "gone.toml")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes")
+def test_a_pipe_is_no_file_of_classes(tmp_path):
+    os.mkfifo(tmp_path / "classes.toml")
+    with pytest.raises(SourceError, match=r"classes.toml: cannot be read \(Not a regular file\)"):
+        read_classes(tmp_path / "classes.toml")
+
+
+def test_deep_nesting_is_no_file_of_classes(tmp_path):
+    (tmp_path / "classes.toml").write_text("a = " + "[" * 50_000)
+    with pytest.raises(SourceError, match=r"classes.toml: not a TOML file of classes"):
+        read_classes(tmp_path / "classes.toml")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"x" * 300}, "list.csv: class 'x{40}': name: expected `str` of length <= 200"),
+        ({"a\tb"}, r"list.csv: class 'a\\tb': name: expected `str` of one printable line"),
+        ({f"class {n}" for n in range(1000)}, "list.csv: 1001 classes are more than the 1000 that a model may have"),
+    ],
+    ids=["long", "control character", "many"],
+)
+def test_labels_that_no_model_can_have(labels, message):
+    with pytest.raises(SourceError, match=message):
+        classes_of_labels({"Normal"} | labels, Path("list.csv"))
 
 
 def test_labels_of_a_list_become_classes():

@@ -12,8 +12,10 @@ import torch
 from tiny import CLASSES, WIDTH, save_tiny_model, tiny_clip, tiny_config
 
 from dsanet_cli.config import ModelConfig
+from dsanet_cli.encoder.clip import tower_sha256
 from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.models.directory import (
+    BUILT_IN_MODEL,
     find_model,
     list_models,
     load_clip,
@@ -39,6 +41,15 @@ def test_a_saved_model_loads_as_it_was(directory):
     images = torch.randn(2, 3, 32, 48)
     encoder = model.frame_encoder(torch.device("cpu"), torch.float32)
     torch.testing.assert_close(encoder.embed(images), tiny_clip().visual(images))
+
+
+def test_a_saved_model_knows_the_weights_of_its_encoder(directory):
+    assert read_config(directory).encoder_sha256 == tower_sha256(tiny_clip().visual)
+
+
+def test_the_built_in_model_knows_the_weights_of_its_encoder():
+    model = load_model(BUILT_IN_MODEL)
+    assert model.config.encoder_sha256 == tower_sha256(model.image_tower())
 
 
 def test_others_may_read_it(directory):

@@ -5,9 +5,8 @@ import torch
 from safetensors.torch import save_file
 from tiny import ENCODER, tiny_clip, tiny_config
 
-from dsanet_cli.encoder.clip import PUBLISHED_PREPROCESSING
+from dsanet_cli.encoder.clip import PUBLISHED_PREPROCESSING, tower_sha256
 from dsanet_cli.errors import ModelError, UsageError
-from dsanet_cli.features.sidecar import tower_sha256
 from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.models.presets import PUBLISHED_ENCODER
 

@@ -23,9 +23,10 @@ from tiny import CLASSES, ENCODER, tiny_clip, tiny_config
 from toy_features import write_list, write_toy_features
 
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.errors import ModelError, OutputError, SourceError, TrainingError, UsageError
+from dsanet_cli.encoder.clip import tower_sha256
+from dsanet_cli.errors import FeatureError, ModelError, OutputError, SourceError, TrainingError, UsageError
 from dsanet_cli.evaluate.evaluation import TruthFiles
-from dsanet_cli.features.sidecar import Extraction, tower_sha256, write_extraction
+from dsanet_cli.features.sidecar import Extraction, write_extraction
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
 from dsanet_cli.train import run as train_command
@@ -429,8 +430,30 @@ def test_the_encoder_is_the_one_that_made_the_features(settings, tiny_model, tmp
     run_training(settings(train_list=listing, encoder=EncoderChoice()))
     assert load_model(str(tmp_path / "out" / "best")).config.encoder == ENCODER
     sidecar(folder, tiny_model, "0" * 64)
-    with pytest.raises(ModelError, match="features were extracted with other weights than these of tiny"):
+    with pytest.raises(FeatureError, match="features of another encoder: its weights have the SHA-256 000000"):
         run_training(settings("other", train_list=listing, encoder=EncoderChoice()))
+
+
+def test_every_folder_of_the_lists_is_checked(settings, features, tiny_model, tmp_path, capsys):
+    """The first folder's sidecar fits, another one's does not; a folder without one is taken."""
+    sha256 = tower_sha256(tiny_clip().visual)
+    for name, made_with in (("right", sha256), ("wrong", "0" * 64)):
+        (tmp_path / name).mkdir()
+        write_list(tmp_path / name / "list.csv", write_toy_features(tmp_path / name))
+        sidecar(tmp_path / name, tiny_model, made_with)
+    right, wrong, bare = (folder / "list.csv" for folder in (tmp_path / "right", tmp_path / "wrong", tmp_path))
+    both = tmp_path / "both.csv"
+    both.write_text(right.read_text() + wrong.read_text().partition("\n")[2])
+    with pytest.raises(FeatureError, match=r"wrong/fighting000__0.npy: features of another encoder"):
+        run_training(settings(train_list=both, encoder=EncoderChoice()))
+    tested = {"test_list": wrong, "truth": TruthFiles(annotations=features / "gt.txt"), "select_on_test": True}
+    with pytest.raises(FeatureError, match=r"wrong/fighting000__0.npy: features of another encoder"):
+        run_training(settings(train_list=right, encoder=EncoderChoice(), **tested))
+    assert "extraction.json" not in capsys.readouterr().err
+    bare.write_text(right.read_text() + (features / "train.csv").read_text().partition("\n")[2])
+    run_training(settings(train_list=bare, encoder=EncoderChoice()))
+    assert capsys.readouterr().err.count("no extraction.json beside the features") == 1
+    assert load_model(str(tmp_path / "out" / "best")).config.encoder_sha256 == sha256
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""Features are worth something only to a head of the same encoder: their sidecars are checked against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dsanet_cli.config import EncoderConfig, ModelConfig, Preprocessing
+from dsanet_cli.errors import FeatureError
+from dsanet_cli.features.sidecar import SIDECAR_FILE, Extraction, find_sidecar, read_sidecar
+
+
+@dataclass(frozen=True)
+class EncoderCheck:
+    """The encoder that feature files must come from; each sidecar is read once.
+
+    Raises:
+        FeatureError: (by ``check``) features of another encoder, or a sidecar that is damaged.
+    """
+
+    encoder: EncoderConfig
+    preprocessing: Preprocessing
+    sha256: str | None
+    """Of the image tower's tensors; None where that is not known, as in models of earlier versions."""
+    _sidecars: dict[Path, Path | None] = field(default_factory=dict)
+    """By folder of feature files."""
+    _fitting: set[Path] = field(default_factory=set)
+
+    @classmethod
+    def of_model(cls, config: ModelConfig) -> EncoderCheck:
+        """For features that a model is to score."""
+        return cls(config.encoder, config.preprocessing, config.encoder_sha256)
+
+    def check(self, file: Path) -> None:
+        """Refuse a feature file whose sidecar names another encoder; without a sidecar it is taken."""
+        folder = file.parent
+        if folder not in self._sidecars:
+            self._sidecars[folder] = find_sidecar(folder)
+        sidecar = self._sidecars[folder]
+        if sidecar is None or sidecar in self._fitting:
+            return
+        made = read_sidecar(sidecar)
+        if fault := self._difference(made):
+            raise FeatureError(
+                f"{file}: features of another encoder: {fault}; use the model or encoder that they were made with "
+                f"({made.model or made.encoder.architecture}), or extract them again with this one"
+            )
+        self._fitting.add(sidecar)
+
+    def _difference(self, made: Extraction) -> str:
+        """In what the features' encoder is another one; empty where it is the same."""
+        if self.sha256 is not None:
+            if made.weights_sha256 != self.sha256:
+                return f"its weights have the SHA-256 {made.weights_sha256[:12]}…, not {self.sha256[:12]}…"
+        elif (made.encoder.architecture, made.encoder.custom) != (self.encoder.architecture, self.encoder.custom):
+            return f"it is {made.encoder.architecture}, not {self.encoder.architecture}"
+        if made.preprocessing != self.preprocessing:
+            return f"its preprocessing is {made.preprocessing}, not {self.preprocessing}"
+        return ""
+
+
+def note_without_sidecar(files: Iterable[Path]) -> str | None:
+    """A line for the user where feature files have no sidecar, so that nothing says which encoder made them."""
+    for folder in dict.fromkeys(file.parent for file in files):
+        if find_sidecar(folder) is None:
+            return (
+                f"{folder}: no {SIDECAR_FILE} beside the features, so nothing says which encoder made them; "
+                "they are taken as the model's"
+            )
+    return None
