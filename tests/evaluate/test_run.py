@@ -17,7 +17,7 @@ import torch
 from commands import run
 from figures import save_lists
 from sklearn.metrics import average_precision_score, roc_auc_score
-from tiny import HEAD, WIDTH, tiny_config
+from tiny import HEAD, WIDTH, tiny_clip, tiny_config
 
 from dsanet_cli.errors import FeatureError, SourceError, UsageError
 from dsanet_cli.evaluate.run import EvalSettings, run_eval
@@ -87,7 +87,8 @@ def save_model_of(directory: Path, classes: tuple[object, ...]) -> Path:
     """A tiny model of these classes, with random weights and text features."""
     torch.manual_seed(3)
     text_features = torch.nn.functional.normalize(torch.randn(len(classes), WIDTH), dim=-1)
-    save_model(directory, tiny_config(classes=classes), DSANetHead(HEAD).state_dict(), text_features)
+    image_tower = tiny_clip().visual.state_dict()
+    save_model(directory, tiny_config(classes=classes), DSANetHead(HEAD).state_dict(), text_features, image_tower)
     return directory
 
 
