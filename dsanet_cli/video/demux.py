@@ -118,6 +118,8 @@ class _Mark:
     """Its time stamp is."""
     lost: bool = False
     """Frames before it are missing."""
+    silent: bool = False
+    """It makes no picture."""
 
 
 class Demuxer:
@@ -277,9 +279,12 @@ class Demuxer:
                 packet.is_corrupt = False
             if before is None and self.clock.zero is None and believed.stamp is not None:
                 self.clock.zero = believed.stamp - shift
+            silent = not self._shows(bytes(packet))
+            if silent:  # the second field of a key frame does not stand alone
+                packet.is_keyframe = False
             suspect = believed.gap and self._loses()
             lost = shift > moved or packet.is_corrupt or (suspect and not packet.is_keyframe)
-            packet.pts, packet.opaque, moved = believed.stamp, _Mark(believed.guessed, lost), shift
+            packet.pts, packet.opaque, moved = believed.stamp, _Mark(believed.guessed, lost, silent), shift
             if suspect or lost:
                 _spoil(before, packet)
             if before is not None:
@@ -330,7 +335,7 @@ class Demuxer:
         if following is not None:
             order.append(following.key)
         places = {id(packet): place for place, packet in enumerate(order)}
-        silent = {id(packet) for packet in packets if not self._shows(bytes(packet))}
+        silent = {id(packet) for packet in packets if _mark(packet).silent}
         hidden = silent | {id(packet) for packet in packets if packet.is_discard}
         frames, gaps = self._frames(order[:shown], hidden)
         return Chunk(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
 from formats import FORMATS, SIZE
-from media import compressed_frames, damage, read_number, write_compressed, write_video
+from media import compressed_frames, damage, picture, read_number, write_compressed, write_video
 
 from dsanet_cli.video.demux import Demuxer
 from dsanet_cli.video.probe import probe
@@ -111,6 +112,65 @@ def test_frames_that_a_recorder_left_out_of_an_avi(tmp_path, monkeypatch):
     path = write_compressed(whole, tmp_path / "clip.avi", [*frames, *compressed_frames(whole)])
     assert b"00dc\x00\x00\x00\x00" in path.read_bytes()  # an empty packet
     assert len(assert_counted(path, monkeypatch)) == 160
+
+
+def exp_golomb(*numbers):
+    return "".join("0" * (len(f"{number + 1:b}") - 1) + f"{number + 1:b}" for number in numbers)
+
+
+def nal_unit(kind, bits, body=b""):
+    bits += "0" * (-len(bits) % 8)
+    payload = int(bits, 2).to_bytes(len(bits) // 8, "big") + body
+    return b"\x00\x00\x01" + bytes([kind]) + re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", payload)
+
+
+H264_PARAMETERS = nal_unit(
+    0x67,  # Main profile, 32 x 32 pixels, frames of two fields
+    f"{77:08b}{0:08b}{30:08b}" + exp_golomb(0, 0, 2, 1) + "0" + exp_golomb(1, 0) + "0010" + "01",
+) + nal_unit(0x68, exp_golomb(0, 0) + "00" + exp_golomb(0, 0, 0) + "000" + exp_golomb(0, 0, 0) + "1001")
+
+
+def h264_fields(number, intra):
+    """The two fields of the frame that says ``number``, of macroblocks that are not compressed."""
+    frame = av.VideoFrame.from_ndarray(picture(number, 32, 32), format="rgb24").reformat(format="yuv420p")
+    planes = frame.to_ndarray()
+    luma, *chroma = planes[:32], planes[32:40].reshape(16, 16), planes[40:].reshape(16, 16)
+    fields = []
+    for bottom in (0, 1):
+        is_idr = intra and not bottom
+        # first macroblock, kind of slice, parameters; frame number, is a field, which; of key frames, more
+        bits = exp_golomb(0, 7, 0) + f"{0 if intra else number % 16:04b}" + f"1{bottom}"
+        bits += (exp_golomb(number % 2) + "00" if is_idr else "0") + exp_golomb(0, 1)
+        data = b""
+        for left in (0, 16):
+            bits += exp_golomb(25)  # not compressed
+            bits += "0" * (-len(bits) % 8)
+            data += int(bits, 2).to_bytes(len(bits) // 8, "big")
+            bits = ""
+            data += luma[bottom::2, left : left + 16].tobytes()
+            data += b"".join(plane[bottom::2, left // 2 : left // 2 + 8].tobytes() for plane in chroma)
+        head, body = data[:1], data[1:]
+        fields.append(nal_unit(0x65 if is_idr else 0x61, f"{head[0]:08b}", body + b"\x80"))
+    return fields
+
+
+@pytest.mark.parametrize("keys", [1, 16])
+@pytest.mark.parametrize("suffix", ["h264", "ts", "mkv"])
+def test_h264_fields_in_packets_of_their_own(tmp_path, monkeypatch, suffix, keys):
+    fields = []
+    for number in range(100):
+        first, second = h264_fields(number, intra=number % keys == 0)
+        fields += [H264_PARAMETERS + first if number % keys == 0 else first, second]
+    raw = tmp_path / "raw.h264"
+    raw.write_bytes(b"".join(fields))
+    path = raw
+    if suffix != "h264":
+        frames = [(field, number % (2 * keys) < 2) for number, field in enumerate(fields)]
+        path = write_compressed(raw, tmp_path / f"clip.{suffix}", frames)
+    assert len(compressed_frames(path)) == 200
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).interlaced_frame
+    assert len(assert_counted(path, monkeypatch)) == 100
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="encodes in two passes with ffmpeg")
