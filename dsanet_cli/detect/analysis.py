@@ -67,10 +67,10 @@ class Analysis(Collector[Detection]):
     Args:
         path: Of the video.
         scoring: How its snippets become a timeline.
-        sampling: How they were made.
+        sampling: Says at the end how they were made.
     """
 
-    def __init__(self, path: Path, scoring: Scoring, sampling: Sampling) -> None:
+    def __init__(self, path: Path, scoring: Scoring, sampling: Callable[[], Sampling]) -> None:
         self._path = path
         self._scoring = scoring
         self._sampling = sampling
@@ -110,7 +110,7 @@ class Analysis(Collector[Detection]):
             facts,
             scoring.model,
             scoring.class_names,
-            self._sampling,
+            self._sampling(),
             scoring.rule,
             starts,
             ends,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,7 +16,7 @@ from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature
 from dsanet_cli.detect.profile import Profile
 from dsanet_cli.detect.scan import ScanAnalysis
-from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, precision_name
+from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, is_device_failure, precision_name
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.features.encoder_check import EncoderCheck
@@ -61,8 +63,9 @@ class Detector:
         self.sampled_frames = settings.sampled_frames or model.config.sampled_frames
         self.batch_size = settings.batch_size or DEFAULT_BATCH[self.device.type]
         self.rule = settings.events or model.config.events
-        self._head = model.head.to(self.device)
-        self._text_features = model.text_features.to(self.device)
+        # Nothing can be copied back from a GPU that has failed.
+        self._spare = (model.head, model.text_features)
+        self._scorer = (copy.deepcopy(model.head).to(self.device), model.text_features.to(self.device))
         self._encoder: FrameEncoder | None = None
         self._encoder_check = EncoderCheck.of_model(model.config)
 
@@ -117,21 +120,34 @@ class Detector:
         yield from self.pipeline(settings).run(videos, self._analysis, watch)
 
     def sampling(self, path: Path) -> Sampling:
-        """How snippets of ``path`` are made; a feature file's were made before."""
+        """How snippets of ``path`` are made, as things stand; a feature file's were made before."""
+        encoder = self._encoder
         snippet_frames = self.model.config.snippet_frames
         if is_feature_file(path):
             return Sampling(snippet_frames, None, precision_name(torch.float32), str(self.device))
         return Sampling(
             snippet_frames,
             self.sampled_frames,
-            precision_name(self.dtype),
-            str(self.device),
+            precision_name(self.dtype if encoder is None else encoder.dtype),
+            str(self.device if encoder is None else encoder.device),
             self.settings.scan_level,
+            self.batch_size if encoder is None else encoder.at_once(self.batch_size),
         )
 
     def score(self, features: FloatArray) -> SnippetScores:
-        """Score the features (n, D) of one window, n at most its length; see ``score_window``."""
-        return score_window(self._head, torch.from_numpy(features), self._text_features, self.model.config.temperature)
+        """Score the features (n, D) of one window, n at most its length; see ``score_window``.
+
+        Where the device fails, the CPU does this and all later ones.
+        """
+        temperature = self.model.config.temperature
+        head, text_features = self._scorer
+        try:
+            return score_window(head, torch.from_numpy(features), text_features, temperature)
+        except RuntimeError as error:
+            if self._scorer is self._spare or not is_device_failure(error, self.device):
+                raise
+        self._scorer = head, text_features = self._spare
+        return score_window(head, torch.from_numpy(features), text_features, temperature)
 
     def pipeline(self, settings: PipelineSettings) -> Pipeline:
         """What decodes and encodes videos as this detector analyses them.
@@ -150,7 +166,7 @@ class Detector:
 
     def _analysis(self, source: Source) -> Collector[Detection]:
         scoring = self._scoring(source)
-        analysis = Analysis(source.path, scoring, self.sampling(source.path))
+        analysis = Analysis(source.path, scoring, partial(self.sampling, source.path))
         level = self.settings.scan_level
         return analysis if level is None else ScanAnalysis(analysis, scoring, level)
 

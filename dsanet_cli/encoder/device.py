@@ -9,6 +9,7 @@ from dsanet_cli.errors import UsageError
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DEFAULT_BATCH = {"cpu": 16, "cuda": 256, "mps": 64}
 """Frames encoded at once."""
+_OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 
 
 def choose_device(name: str) -> torch.device:
@@ -53,6 +54,16 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 def precision_name(dtype: torch.dtype) -> str:
     """``fp32``, ``bf16`` or ``fp16``."""
     return next(name for name, known in PRECISIONS.items() if known == dtype)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the CPU, had too little memory; libraries say it in several ways."""
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY)
+
+
+def is_device_failure(error: RuntimeError, device: torch.device) -> bool:
+    """Whether something failed on a device that the CPU can do in its place."""
+    return device.type != "cpu" or "CUDA error" in str(error)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

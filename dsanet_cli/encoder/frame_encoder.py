@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import sys
+import threading
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -11,11 +16,41 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dsanet_cli.config import Preprocessing
+from dsanet_cli.encoder.device import is_device_failure, is_out_of_memory
 from dsanet_cli.errors import UsageError
 
 CENTRE_CROP = 0
 TEN_CROPS = tuple(range(10))
 """Centre, top left, top right, bottom left, bottom right; 5 to 9 the same mirrored left to right."""
+
+
+class _Tower:
+    """An image tower where it is, with what it takes to feed it."""
+
+    def __init__(
+        self, module: nn.Module, preprocessing: Preprocessing, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.device = device
+        self.dtype = dtype
+        self._module = module.to(device=device, dtype=dtype).eval()
+        self._crop = preprocessing.crop
+        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
+
+    @torch.inference_mode()
+    def encode(self, frames: NDArray[np.uint8], crop: int) -> NDArray[np.float32]:
+        # Copied as they are: rearranging and cropping is quicker on a GPU.
+        images = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2)
+        features = self.embed(self.normalise(crop_images(images, self._crop, crop)))
+        return features.float().cpu().numpy()
+
+    def normalise(self, images: Tensor) -> Tensor:
+        return ((images.float() / 255 - self._mean) / self._std).to(self.dtype)
+
+    @torch.inference_mode()
+    def embed(self, images: Tensor) -> Tensor:
+        features: Tensor = self._module(images.to(self.device, self.dtype))
+        return features
 
 
 class FrameEncoder:
@@ -24,6 +59,9 @@ class FrameEncoder:
     ``lanes`` batches are encoded side by side: on a CPU one per thread, each by a single thread, which is faster
     than all threads on one batch and makes a frame's features independent of its place in it; on a GPU two, so
     that the pictures of one are copied while the other is encoded.
+
+    Where a batch does not fit the device's memory, it is encoded in halves, and so are all after it. Where the device
+    fails, a copy of the tower goes on on the CPU. ``notices`` then holds a line for the person who watches.
     """
 
     def __init__(
@@ -34,20 +72,34 @@ class FrameEncoder:
         dtype: torch.dtype,
     ) -> None:
         self.preprocessing = preprocessing
-        self.device = device
-        self.dtype = dtype
-        self._tower = tower.to(device=device, dtype=dtype).eval()
-        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
-        self._std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
-        self.lanes = {"cpu": torch.get_num_threads(), "cuda": 2}.get(device.type, 1)
-        self._pool = ThreadPoolExecutor(self.lanes, "encoder", initializer=_prepare_lane, initargs=(device,))
+        # Nothing can be copied back from a GPU that has failed.
+        self._spare: nn.Module | None = tower if device.type == "cpu" else copy.deepcopy(tower)
+        self._tower = _Tower(tower, preprocessing, device, dtype)
+        self._most = sys.maxsize
+        self._threads = torch.get_num_threads()  # lanes have a number of their own
+        self._lock = threading.Lock()
+        self.notices: deque[str] = deque()
+        self._open_lanes({"cpu": self._threads, "cuda": 2}.get(device.type, 1))
+
+    @property
+    def device(self) -> torch.device:
+        """Where frames are encoded, as things stand."""
+        return self._tower.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the tower."""
+        return self._tower.dtype
 
     def submit(self, frames: NDArray[np.uint8], crop: int = CENTRE_CROP) -> Future[NDArray[np.float32]]:
         """``encode`` in the next free lane."""
         future: Future[NDArray[np.float32]] = self._pool.submit(self.encode, frames, crop)
         return future
 
-    @torch.inference_mode()
+    def at_once(self, batch_size: int) -> int:
+        """How many frames of a batch of ``batch_size`` are encoded at once, as things stand."""
+        return min(batch_size, self._most)
+
     def encode(self, frames: NDArray[np.uint8], crop: int = CENTRE_CROP) -> NDArray[np.float32]:
         """CLIP image features, after the projection and not normalised (protocol: features).
 
@@ -59,27 +111,73 @@ class FrameEncoder:
             (n, D) float32.
 
         Raises:
-            UsageError: the batch does not fit the device's memory.
+            UsageError: not even one frame fits the memory, of the CPU either.
         """
-        try:
-            # Copied as they are: rearranging and cropping is quicker on a GPU.
-            images = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2)
-            features = self.embed(self.normalise(crop_images(images, self.preprocessing.crop, crop)))
-            return features.float().cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise UsageError(
-                f"{len(frames)} frames at once do not fit the memory of {self.device}; choose a smaller --batch-size"
-            ) from error
+        parts: list[NDArray[np.float32]] = []
+        done = 0
+        while done < len(frames) or not parts:
+            part = frames[done : done + self._most]
+            if (features := self._attempt(part, crop)) is not None:
+                parts.append(features)
+                done += len(part)
+        return np.concatenate(parts)
 
     def normalise(self, images: Tensor) -> Tensor:
         """(n, 3, h, w) uint8 to the tower's normalised input in its number format."""
-        return ((images.float() / 255 - self._mean) / self._std).to(self.dtype)
+        return self._tower.normalise(images)
 
-    @torch.inference_mode()
     def embed(self, images: Tensor) -> Tensor:
         """(n, 3, h, w) normalised images to (n, D) features, in the tower's number format."""
-        features: Tensor = self._tower(images.to(self.device, self.dtype))
-        return features
+        return self._tower.embed(images)
+
+    def _attempt(self, frames: NDArray[np.uint8], crop: int) -> NDArray[np.float32] | None:
+        """The features of frames; None where it has to be tried again, with fewer of them or elsewhere.
+
+        What was computed on the way must not outlive the ``except``, or it stays in the device's memory.
+        """
+        tower = self._tower
+        try:
+            return tower.encode(frames, crop)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                self._halve(tower, len(frames))
+            elif not is_device_failure(error, tower.device) or not self._move(tower, str(error).splitlines()[0]):
+                raise
+        if tower.device.type == "cuda":
+            with contextlib.suppress(RuntimeError):
+                torch.cuda.empty_cache()
+        return None
+
+    def _halve(self, tower: _Tower, size: int) -> None:
+        if size <= 1:
+            reason = "not even one frame fits its memory"
+            if not self._move(tower, reason):
+                raise UsageError(f"{tower.device}: {reason}; free some, or choose another --device") from None
+            return
+        with self._lock:
+            if size // 2 < self._most:
+                self._most = size // 2
+                self.notices.append(
+                    f"{size} frames at once do not fit the memory of {tower.device}; going on with {self._most}"
+                )
+
+    def _move(self, tower: _Tower, reason: str) -> bool:
+        """Let the CPU take over from a tower that failed; False where that has been tried."""
+        with self._lock:
+            if self._tower is not tower:  # by another lane
+                return True
+            if self._spare is None:
+                return False
+            dtype = torch.float32 if tower.dtype == torch.float16 else tower.dtype
+            self._tower = _Tower(self._spare, self.preprocessing, torch.device("cpu"), dtype)
+            self._spare = None
+            self._open_lanes(self._threads)
+            self.notices.append(f"{tower.device} failed ({reason}); encoding goes on on the CPU, which is slower")
+            return True
+
+    def _open_lanes(self, lanes: int) -> None:
+        self.lanes = lanes
+        self._pool = ThreadPoolExecutor(lanes, "encoder", initializer=_prepare_lane, initargs=(self.device,))
 
 
 def _prepare_lane(device: torch.device) -> None:

@@ -56,7 +56,7 @@ class _Batch:
     def wait(self) -> Picture:
         """Wait for the features; the memory of the frames, which nobody needs any more."""
         for future in self.features:
-            future.result()
+            future.exception()  # which the snippets find out, too
         frames, self.frames = self.frames, NO_FRAMES
         return frames
 
@@ -134,22 +134,30 @@ class FrameBatcher(Generic[K]):
                 return memory
         return np.empty(shape, np.uint8)
 
-    def encoded(self) -> Iterator[tuple[K, EncodedSnippet]]:
-        """The snippets that are ready, in the order they came, each with its key."""
+    def encoded(self) -> Iterator[tuple[K, EncodedSnippet | Exception]]:
+        """The snippets that are ready, in the order they came, each with its key; or what its batch failed with."""
         while self._entries and all(batch.done for batch, _ in self._entries[0].places):
             yield self._take()
 
-    def rest(self) -> Iterator[tuple[K, EncodedSnippet]]:
+    def rest(self) -> Iterator[tuple[K, EncodedSnippet | Exception]]:
         """The remaining snippets; waits for the encoder."""
         self.flush()
         while self._entries:
             yield self._take()
 
-    def _take(self) -> tuple[K, EncodedSnippet]:
+    def _take(self) -> tuple[K, EncodedSnippet | Exception]:
         entry = self._entries.popleft()
-        crops = [
-            np.concatenate([batch.features[number].result()[place] for batch, place in entry.places])
-            for number in range(len(self._crops) if entry.places else 0)
-        ]
-        features = np.stack(crops) if crops else np.empty((len(self._crops), 0, 0), np.float32)
-        return entry.key, entry.encoded(features)
+        try:
+            return entry.key, entry.encoded(self._features(entry.places))
+        except Exception as error:  # one batch must never end the others
+            return entry.key, error
+
+    def _features(self, places: Sequence[tuple[_Batch, slice]]) -> FloatArray:
+        if not places:
+            return np.empty((len(self._crops), 0, 0), np.float32)
+        return np.stack(
+            [
+                np.concatenate([batch.features[number].result()[place] for batch, place in places])
+                for number in range(len(self._crops))
+            ]
+        )

@@ -25,7 +25,7 @@ from dsanet_cli.files.sources import Source
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FrameBatcher
 from dsanet_cli.video.decoder_pool import DecoderPool, Task
 from dsanet_cli.video.decord_decoder import MOST_THREADS, usable_cores
-from dsanet_cli.video.messages import DecodeJob, Decoding, Finished, Message, Scanned
+from dsanet_cli.video.messages import DecodeJob, Decoding, Finished, Message, Notice, Scanned
 from dsanet_cli.video.probe import VideoInfo
 from dsanet_cli.video.reader import Snippet
 
@@ -146,6 +146,7 @@ class _Run(Generic[R]):
         self._threads = max(1, min(MOST_THREADS, cores // jobs))
         self._pool = DecoderPool[_VideoTask[R]](jobs, settings.stall_timeout, depth)
         self._batcher = FrameBatcher[_VideoTask[R]](pipeline.encoder, pipeline.batch_size, pipeline.crops)
+        self._notices = pipeline.encoder.notices
         self._collector = collector
         self._watch = watch
         self._held: set[_VideoTask[R]] = set()
@@ -185,13 +186,17 @@ class _Run(Generic[R]):
             yield self._conclude(task, message)
 
     def _advance(
-        self, encoded: Iterable[tuple[_VideoTask[R], EncodedSnippet]]
+        self, encoded: Iterable[tuple[_VideoTask[R], EncodedSnippet | Exception]]
     ) -> Iterator[tuple[Source, R | DsanetError]]:
         """Pass encoded snippets to their collectors, and conclude the videos that are complete."""
         for task, snippet in encoded:
             task.encoding -= 1
+            while self._notices:
+                self._watch(task.source, Notice(self._notices.popleft()))
             if not task.over:
                 try:
+                    if isinstance(snippet, Exception):
+                        raise snippet
                     task.collector.take(snippet)
                 except Exception as error:  # one video must never end the others
                     yield self._conclude(task, _as_result(task.source, error))

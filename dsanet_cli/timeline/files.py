@@ -47,6 +47,8 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
         "scanned": _spans(timeline.coverage.scanned),
     }
     sampling = dataclasses.asdict(timeline.sampling) | {"event_rule": dataclasses.asdict(timeline.rule)}
+    if timeline.sampling.batch_size is None:
+        del sampling["batch_size"]
     stream.write(f'{{\n  "schema": {TIMELINE_SCHEMA},\n')
     if timeline.program is not None:
         stream.write(f'  "program": {_dump(timeline.program)},\n')

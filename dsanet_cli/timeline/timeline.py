@@ -54,7 +54,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How frames became snippets. Two samplings that differ only in the device are equal."""
+    """How frames became snippets. Two samplings that differ only in the device or the batch size are equal."""
 
     snippet_frames: Frames
     sampled_frames: Frames | None
@@ -63,6 +63,8 @@ class Sampling:
     device: Name | None = field(default=None, compare=False)
     scan_level: Share | None = None
     """Score from which on a scan of key frames was followed by full decoding; None without a scan."""
+    batch_size: Count | None = field(default=None, compare=False)
+    """Frames encoded at once, by which the last digit of a score can differ; None for a feature file."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ import argparse
 import os
 import tempfile
 import time
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -35,6 +37,7 @@ class NoEncoder:
     """Takes batches as a GPU does, and gives back nothing of worth."""
 
     lanes = 2
+    notices: ClassVar[deque[str]] = deque()
 
     def submit(self, frames: np.ndarray, crop: int) -> Future[np.ndarray]:
         future: Future[np.ndarray] = Future()

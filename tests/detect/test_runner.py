@@ -8,18 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from media import write_video
 from tiny import WIDTH
 
 from dsanet_cli.detect.analysis import Analysis
-from dsanet_cli.detect.detector import DetectSettings
+from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.detect.runner import Runner, RunnerSettings
 from dsanet_cli.detect.scan import ScanAnalysis
+from dsanet_cli.encoder.frame_encoder import FrameEncoder, _Tower
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.files.sources import Source
+from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.pipeline import PipelineSettings
 from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.timeline.timeline import Timeline
+from dsanet_cli.video.messages import Notice
 
 FORMATS = ("json", "csv")
 
@@ -113,6 +117,56 @@ def test_a_scan_that_fails_between_its_passes_costs_its_video_only(work, tmp_pat
     assert len(outcomes) == 2
     assert isinstance(outcomes[sources[0]], DsanetError)
     assert isinstance(outcomes[sources[1]], Timeline)
+
+
+def test_a_batch_that_fails_costs_its_videos_only(work, tmp_path, monkeypatch):
+    sources = [Source(write_video(tmp_path / f"{n}.mp4", 64), Path(n)) for n in ("a", "b", "c")]
+    encode, failing = FrameEncoder.encode, [True]
+
+    def fail_once(self, frames, crop):
+        if failing and failing.pop():
+            raise RuntimeError("no")
+        return encode(self, frames, crop)
+
+    monkeypatch.setattr(FrameEncoder, "encode", fail_once)
+    outcomes = dict(analyse(work(detect=DetectSettings(batch_size=8), pipeline=PipelineSettings(jobs=1)), *sources))
+    assert sorted(type(result).__name__ for result in outcomes.values()) == ["DsanetError", "Timeline", "Timeline"]
+
+
+def test_a_device_without_memory_for_a_batch_is_named_with_what_fits(work, tmp_path, monkeypatch, capsys):
+    def limited(self, images):
+        if len(images) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return embed(self, images)
+
+    source = Source(write_video(tmp_path / "a.mp4", 100), Path("a"))
+    ((_, whole),) = analyse(work(), source)
+    embed = _Tower.embed
+    monkeypatch.setattr(_Tower, "embed", limited)
+    runner = work()
+    notices = []
+    results = []
+    runner.run([source], lambda _, message: notices.append(message), lambda _, result: results.append(result))
+    ((text,),) = [[m.text for m in notices if isinstance(m, Notice)][:1]]
+    assert text == "16 frames at once do not fit the memory of cpu; going on with 8"
+    assert whole.sampling.batch_size == 16
+    assert results[0].sampling.batch_size == 4
+    np.testing.assert_allclose(results[0].scores, whole.scores, atol=1e-5)
+    assert isinstance(work().settled(source, skip_done=True), Timeline), "a smaller batch is no other result"
+
+
+def test_the_cpu_scores_where_the_device_fails(tiny_model, monkeypatch):
+    detector = Detector(load_model(str(tiny_model)), DetectSettings(device="cpu"))
+    features = np.random.default_rng(0).standard_normal((5, WIDTH)).astype(np.float32)
+    expected = detector.score(features).scores
+    head = detector._scorer[0]
+
+    def broken(*_):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(head, "forward", broken)
+    assert torch.equal(detector.score(features).scores, expected)
+    assert detector._scorer[0] is not head
 
 
 def test_what_fails_while_reporting_is_not_lost(work, done):

@@ -36,7 +36,7 @@ def scan(scores, keys, level=0.5):
         return SimpleNamespace(scores=torch.from_numpy(features[:, 0]), probabilities=torch.zeros(len(features), 2))
 
     scoring = Scoring(ModelFacts("m", ""), ("normal", "other"), EventRule(), window=7, width=1, score=score)
-    analysis = ScanAnalysis(Analysis(Path("a.mp4"), scoring, sampling=None), scoring, level)
+    analysis = ScanAnalysis(Analysis(Path("a.mp4"), scoring, sampling=lambda: None), scoring, level)
     for index, value in enumerate(scores):
         analysis.take(snippet(index, value) if index in keys else snippet(index))
     return analysis

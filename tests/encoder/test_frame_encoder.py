@@ -76,16 +76,95 @@ def test_auto_device_is_one_that_works():
     torch.zeros(1, device=choose_device("auto"))
 
 
-def test_a_batch_that_does_not_fit_says_so():
-    class Huge(torch.nn.Module):
-        def forward(self, images):
-            raise torch.OutOfMemoryError("CUDA out of memory")
+class Limited(torch.nn.Module):
+    """Has memory for ``most`` images at once; says how many it was given."""
 
-    encoder = FrameEncoder(Huge(), tiny_config().preprocessing, CPU, torch.float32)
-    with pytest.raises(
-        UsageError, match="5 frames at once do not fit the memory of cpu; choose a smaller --batch-size"
-    ):
+    def __init__(self, most, error=torch.OutOfMemoryError("CUDA out of memory")):  # noqa: B008
+        super().__init__()
+        self.most, self.error, self.sizes = most, error, []
+
+    def forward(self, images):
+        self.sizes.append(len(images))
+        if len(images) > self.most:
+            raise self.error
+        return images.flatten(1).mean(1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_encoded_in_halves_and_so_are_the_next(error):
+    frames = np.random.default_rng(0).integers(0, 256, (11, 32, 48, 3), dtype=np.uint8)
+    expected = FrameEncoder(Limited(100), tiny_config().preprocessing, CPU, torch.float32).encode(frames)
+    tower = Limited(3, error)
+    encoder = FrameEncoder(tower, tiny_config().preprocessing, CPU, torch.float32)
+    assert encoder.at_once(11) == 11
+    np.testing.assert_array_equal(encoder.submit(frames).result(), expected)
+    assert encoder.at_once(11) == 2
+    assert list(encoder.notices) == [
+        "11 frames at once do not fit the memory of cpu; going on with 5",
+        "5 frames at once do not fit the memory of cpu; going on with 2",
+    ]
+    tower.sizes.clear()
+    np.testing.assert_array_equal(encoder.submit(frames).result(), expected)
+    assert tower.sizes == [2, 2, 2, 2, 2, 1]
+
+
+def test_a_frame_that_fits_nowhere_says_so():
+    encoder = FrameEncoder(Limited(0), tiny_config().preprocessing, CPU, torch.float32)
+    with pytest.raises(UsageError, match="cpu: not even one frame fits its memory; free some"):
         encoder.submit(np.zeros((5, 32, 48, 3), np.uint8)).result()
+
+
+class Broken(torch.nn.Module):
+    """Fails on every device but the CPU, which stands for it here."""
+
+    def __init__(self, good=0):
+        super().__init__()
+        self.left = good
+
+    def forward(self, images):
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be")
+        return images.flatten(1).mean(1, keepdim=True)
+
+
+def test_the_cpu_takes_over_from_a_device_that_fails():
+    frames = np.random.default_rng(0).integers(0, 256, (4, 32, 48, 3), dtype=np.uint8)
+    encoder = FrameEncoder(Broken(good=1), tiny_config().preprocessing, CPU, torch.float32)
+    encoder._spare = Broken(good=100)
+    expected = encoder.submit(frames).result()
+    futures = [encoder.submit(frames) for _ in range(4)]
+    for future in futures:
+        np.testing.assert_array_equal(future.result(), expected)
+    assert list(encoder.notices) == [
+        "cpu failed (CUDA error: an illegal memory access was encountered); encoding goes on on the CPU, "
+        "which is slower"
+    ]
+    np.testing.assert_array_equal(encoder.submit(frames).result(), expected)
+
+
+def test_a_failure_of_the_cpu_too_is_an_error():
+    encoder = FrameEncoder(Broken(), tiny_config().preprocessing, CPU, torch.float32)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        encoder.encode(np.zeros((2, 32, 48, 3), np.uint8))
+
+
+def test_a_mistake_of_the_program_is_no_failure_of_the_device():
+    class Mistaken(torch.nn.Module):
+        def forward(self, images):
+            raise RuntimeError("shapes cannot be multiplied")
+
+    encoder = FrameEncoder(Mistaken(), tiny_config().preprocessing, CPU, torch.float32)
+    with pytest.raises(RuntimeError, match="multiplied"):
+        encoder.encode(np.zeros((2, 32, 48, 3), np.uint8))
+    assert not encoder.notices
 
 
 def test_each_lane_of_a_cpu_computes_with_one_thread():

@@ -107,7 +107,7 @@ def test_the_encoder_is_not_given_more_than_it_can_take():
         batcher.add("a", snippet(index, [index]))
     waited = []
     first = encoder.futures[0]
-    first.result = lambda: waited.append(True)
+    first.exception = lambda: waited.append(True)
     batcher.add("a", snippet(9, [9]))
     assert waited == [True]
 

@@ -11,7 +11,7 @@ import pytest
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import OutputError
 from dsanet_cli.text import format_clock, format_time
-from dsanet_cli.timeline.files import read_timeline, write_csv, write_json
+from dsanet_cli.timeline.files import parse_timeline, read_timeline, write_csv, write_json
 from dsanet_cli.timeline.text import format_event, format_moment, format_verdict
 from dsanet_cli.timeline.timeline import Coverage, Event, ModelFacts, Sampling, VideoFacts, build_timeline
 
@@ -91,6 +91,14 @@ def test_verdict_lines():
     short = EventRule(min_length=9.0)
     assert format_verdict(make([0.9], rule=short)) == "no event · highest score 0.90 · too short for an event"
     assert format_verdict(make([0.9] * 200)) == "peak 0.90 at 0:00.3 · 1 event, 1:47"
+
+
+def test_the_batch_size_is_named_where_it_is_known():
+    timeline = make()
+    assert "batch_size" not in loads(dumps(timeline))["sampling"]
+    named = dataclasses.replace(timeline, sampling=dataclasses.replace(timeline.sampling, batch_size=128))
+    assert loads(dumps(named))["sampling"]["batch_size"] == 128
+    assert parse_timeline(dumps(named).encode(), "a.json").sampling.batch_size == 128
 
 
 def test_json_is_schema_1():
