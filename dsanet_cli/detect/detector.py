@@ -198,7 +198,7 @@ class Detector:
         size = path.stat().st_size
         frames = self.model.config.snippet_frames
         seconds = float(frames / self.settings.feature_fps)
-        analysis = Analysis(path, self._scoring(source), self.sampling(path))
+        analysis = Analysis(path, self._scoring(source), partial(self.sampling, path))
         for i, feature in enumerate(features):
             analysis.add(SnippetFeature(i * seconds, (i + 1) * seconds, feature, None))
         return analysis.conclude(
