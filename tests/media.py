@@ -14,11 +14,14 @@ from pathlib import Path
 import av
 import numpy as np
 from av.codec.context import Flags
+from av.packet import PacketSideData
 
 GRID = 4
 CORNERS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
 TICKS_PER_SECOND = 90_000
 FLV_HEADER, FLV_SCRIPT = 13, 18
+NEW_EXTRADATA = 1
+"""ffmpeg's number of the side data that brings a new header."""
 
 
 def picture(number: int, height: int = 96, width: int = 128) -> np.ndarray:
@@ -173,6 +176,32 @@ def write_compressed(source: Path, target: Path, frames: Iterable[tuple[bytes, b
                 packet.pts = packet.dts = number
                 packet.duration = 1
                 written.mux(packet)
+    return target
+
+
+def join_descriptions(parts: Sequence[Path], target: Path) -> Path:
+    """Write the streams of several files into one MP4, each with the header that it has."""
+    end = 0
+    stream = None
+    with av.open(str(target), "w") as written:
+        for part in parts:
+            with av.open(str(part)) as read:
+                source = read.streams.video[0]
+                header = source.codec_context.extradata if stream is not None else None
+                stream = stream or written.add_stream_from_template(source, opaque=True)
+                start = end
+                for packet in read.demux(source):
+                    if not packet.size:
+                        continue
+                    if header is not None:
+                        data = PacketSideData(NEW_EXTRADATA, len(header))
+                        data.update(header)
+                        packet.set_sidedata(data)
+                        header = None
+                    packet.pts, packet.dts = packet.pts + start, packet.dts + start
+                    end = max(end, packet.pts + packet.duration)
+                    packet.stream = stream
+                    written.mux(packet)
     return target
 
 

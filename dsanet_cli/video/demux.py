@@ -26,10 +26,9 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
-from av.packet import Packet, PacketSideData
+from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -40,6 +39,7 @@ from dsanet_cli.video.clock import Clock
 from dsanet_cli.video.container import COPY_AGAIN, choose_stream, open_container, video_error, video_streams
 from dsanet_cli.video.header import Header
 from dsanet_cli.video.options import WHOLE, ReadOptions
+from dsanet_cli.video.packets import Parameters, carries_parameters, copied
 from dsanet_cli.video.shown import shown_by
 from dsanet_cli.video.stamps import AHEAD, REORDERED, StampLine
 
@@ -57,12 +57,6 @@ STAMPLESS_FORMATS = ("avi",)
 """Formats without presentation times; those that ffmpeg makes up do not say which frame comes after which."""
 INDEXED_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2",)
 """Formats whose index names every frame, so that none is missing where time stamps are far apart."""
-PARAMETERS: tuple[Literal["new_extradata", "param_change", "palette"], ...] = (
-    "new_extradata",
-    "param_change",
-    "palette",
-)
-"""What a packet can carry beside its bytes that counts for those after it, too."""
 
 
 @dataclass
@@ -146,7 +140,7 @@ class Demuxer:
         self.clock = Clock(self._time_base, self._line, self.header.zero, longest)
         self._format = self._container.format.name
         self._read_failed = False
-        self._parameters: dict[str, PacketSideData] = {}
+        self._parameters = Parameters()
         self._shows = shown_by(self.codec, self.decoder.extradata or b"")
 
     def __enter__(self) -> Demuxer:
@@ -242,7 +236,7 @@ class Demuxer:
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size:
-                    self._keep_parameters(packet)
+                    self._parameters.repeat(packet)
                     if held is not None:
                         yield held
                     held = packet
@@ -252,14 +246,6 @@ class Demuxer:
             pass  # from PyAV after the last packet, if a stream appeared midway
         if held is not None and not held.is_corrupt:  # a recording can stop in the middle of its last frame
             yield held
-
-    def _keep_parameters(self, packet: Packet[VideoStream]) -> None:
-        """Give each key frame the parameters that came before it, so that decoding can start there."""
-        for kind in PARAMETERS:
-            if packet.has_sidedata(kind):
-                self._parameters[kind] = packet.get_sidedata(kind)
-            elif packet.is_keyframe and kind in self._parameters:
-                packet.set_sidedata(self._parameters[kind])
 
     def _timed(self) -> Iterator[Packet[VideoStream]]:
         """Packets with time stamps that can be believed; those around missing ones are marked as corrupt."""
@@ -373,22 +359,6 @@ class Demuxer:
             return False
         # AVI has no presentation times, and what ffmpeg then makes up can rise with the decoding order.
         return not reordered or stamps != sorted(stamps)
-
-
-def carries_parameters(packet: Packet[VideoStream]) -> bool:
-    """Whether a packet brings other parameters for the decoder, or a palette."""
-    return any(packet.has_sidedata(kind) for kind in PARAMETERS)
-
-
-def copied(packet: Packet[VideoStream]) -> Packet[VideoStream]:
-    """A compressed frame without its time stamps, with all that decoders heed beside its bytes."""
-    # Made of its size first: PyAV leaves no room behind the bytes that it is given, where decoders read on.
-    copy: Packet[VideoStream] = Packet(packet.size)  # type: ignore[assignment]
-    copy.update(bytes(packet))
-    copy.is_keyframe = packet.is_keyframe  # without the mark, a PNG is taken for the difference to the one before
-    for data in packet.iter_sidedata():
-        copy.set_sidedata(data)
-    return copy
 
 
 def _stamp(packet: Packet[VideoStream]) -> int | None:

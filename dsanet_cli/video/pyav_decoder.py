@@ -18,7 +18,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from dsanet_cli.video.demux import Chunk, Demuxer, copied
+from dsanet_cli.video.demux import Chunk, Demuxer
+from dsanet_cli.video.packets import copied
 from dsanet_cli.video.scaler import Moment
 from dsanet_cli.video.stamps import REORDERED
 
@@ -32,6 +33,10 @@ class _Decoded:
     sound: bool
 
 
+HEEDING = ("h264", "hevc", "vvc", "av1")
+"""Codecs whose decoders take new parameters that a packet carries beside its bytes."""
+IN_STREAM = ("mpeg4",)
+"""Codecs whose decoders take them only as part of the stream."""
 FIELD_CODECS = ("hevc",)
 """Codecs that call a picture interlaced if it is a single field, so that it is whole as it is."""
 
@@ -55,7 +60,8 @@ class PyavDecoder:
         self._prompt = demuxer.codec == "av1"
         if self._prompt:
             self._decoder.flags |= Flags.low_delay
-        self._has_fields = demuxer.codec in FIELD_CODECS
+        self._codec = demuxer.codec
+        self._outdated = False
         self._restart()
 
     def _restart(self) -> None:
@@ -116,7 +122,7 @@ class PyavDecoder:
             yield current[0], self._moment(current[1], self._before)
 
     def _moment(self, frame: VideoFrame, before: VideoFrame | None = None, after: VideoFrame | None = None) -> Moment:
-        return Moment(frame, frame.interlaced_frame and not self._has_fields, before, after)
+        return Moment(frame, frame.interlaced_frame and self._codec not in FIELD_CODECS, before, after)
 
     def _run(self, chunk: Chunk, after: Chunk | None) -> Iterator[tuple[int, _Decoded]]:
         """Place in showing order, and frame, of all that come out."""
@@ -155,13 +161,23 @@ class PyavDecoder:
             self._root, self._lost_before, self._lost = serial, self._lost, False
         if self._lost or (self._lost_before and serial < self._root):
             self._unsound.add(serial)
-        copy = copied(packet)
+        copy = copied(packet, self._head_of(packet))
         copy.pts = serial
-        if packet.is_corrupt:  # or builds on what is missing, which decoders hide
+        if self._is_foreign(packet) or packet.is_corrupt:  # or builds on what is missing, which decoders hide
             self._lost = True
             self._unsound.add(serial)
         if not self._decode(copy, silent):
             self._lost = True
+
+    def _head_of(self, packet: Packet[VideoStream]) -> bytes:
+        """New parameters as part of the stream, for decoders that take them from nowhere else."""
+        return bytes(packet.get_sidedata("new_extradata")) if self._codec in IN_STREAM else b""
+
+    def _is_foreign(self, packet: Packet[VideoStream]) -> bool:
+        """Whether a packet needs other parameters, and the decoder would go on with the first ones, to noise."""
+        if packet.has_sidedata("new_extradata") and self._codec not in (*HEEDING, *IN_STREAM):
+            self._outdated = bool(self._decoder.extradata)
+        return self._outdated
 
     def _decode(self, packet: Packet[VideoStream] | None, silent: bool = False) -> bool:
         """Whether decoding succeeded; the frames that come out, none if ``silent``, are put to those that wait."""

@@ -7,8 +7,9 @@ import itertools
 import av
 import numpy as np
 import pytest
-from media import join_flv, remux, write_palettes, write_video
+from media import join_descriptions, join_flv, remux, write_palettes, write_video
 
+from dsanet_cli.video import pyav_decoder
 from dsanet_cli.video.bitstream import H264Sequence, Header
 from dsanet_cli.video.chunk_decoder import ChunkDecoder
 from dsanet_cli.video.decord_decoder import DecordDecoder
@@ -132,6 +133,32 @@ def test_decoding_can_start_behind_a_second_header(monkeypatch, two_headers):
     keys = [snippet.frames[0] for snippet in reader.key_snippets() if len(snippet.frames)]
     assert len(keys) > 10
     assert all(any(np.array_equal(key, picture) for picture in expected) for key in keys)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg4"])
+def test_several_headers_of_pictures_of_different_sizes(tmp_path, monkeypatch, capfd, codec):
+    monkeypatch.setattr(Demuxer.chunks, "__defaults__", (30,))
+    encoder = ENCODERS.get(codec, {"codec": codec})
+    small = write_video(tmp_path / "small.mp4", 96, **encoder)
+    large = write_video(tmp_path / "large.mp4", 100, first_number=96, height=192, width=256, **encoder)
+    capfd.readouterr()
+    path = join_descriptions([small, large, small], tmp_path / "clip.mp4")
+    expected = [*plainly_decoded(small), *plainly_decoded(large), *plainly_decoded(small)]
+    reader = open_video(path, SIZE, 16)
+    snippets = list(reader.snippets())
+    assert reader.info.holes == ()
+    for snippet in snippets:
+        np.testing.assert_array_equal(snippet.frames, expected[16 * snippet.index : 16 * snippet.index + 16])
+    (one,) = reader.snippets({9})
+    np.testing.assert_array_equal(one.frames, expected[144:160])
+
+
+def test_a_new_header_that_the_decoder_would_not_heed_is_a_hole(tmp_path, monkeypatch):
+    monkeypatch.setattr(pyav_decoder, "IN_STREAM", ())
+    parts = [write_video(tmp_path / f"{size}.mp4", 96, codec="mpeg4", height=size, width=size) for size in (96, 192)]
+    reader = open_video(join_descriptions(parts, tmp_path / "clip.mp4"), SIZE, 16)
+    assert [snippet.index for snippet in reader.snippets()] == list(range(6))
+    assert [(start, end) for start, end, *_ in reader.info.holes] == [(pytest.approx(3.84), pytest.approx(7.68))]
 
 
 def test_palettes_that_change(tmp_path, monkeypatch, decoded):

@@ -170,6 +170,8 @@ def test_h264_fields_in_packets_of_their_own(tmp_path, monkeypatch, suffix, keys
     assert len(compressed_frames(path)) == 200
     with av.open(str(path)) as container:
         assert next(container.decode(video=0)).interlaced_frame
+    with Demuxer(path) as demuxer:
+        assert not any(0 in chunk.silent for chunk in demuxer.chunks(31))
     assert len(assert_counted(path, monkeypatch)) == 100
 
 
