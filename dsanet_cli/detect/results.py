@@ -18,7 +18,7 @@ from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.record import Owner, location, read_abridged, read_owner
 from dsanet_cli.errors import DsanetError, OutputError
 from dsanet_cli.files.folders import Folder
-from dsanet_cli.files.result_names import folded
+from dsanet_cli.files.result_names import PLOT_MARK, folded
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.names import printable
 from dsanet_cli.timeline.files import write_csv, write_json
@@ -30,7 +30,7 @@ RECORD = "json"
 that where it fits, the others do."""
 FORMATS = (RECORD, "csv", "png")
 PROGRAM = f"dsanet {__version__}"
-_MARKS = {RECORD: b'"schema"', "csv": b"start,end,score,label", "png": b"dsanet"}
+_MARKS = {RECORD: b'"schema"', "csv": b"start,end,score,label", "png": PLOT_MARK}
 """What the beginning of a file of each format holds that this program wrote."""
 _BEGINNING = 1024
 """Bytes."""

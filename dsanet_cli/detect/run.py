@@ -87,7 +87,7 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
                 raise
             failure = error
     rows = run.rows_in_order(listing.sources)
-    summarised = output is None or run.summarise(output, rows)
+    summarised = output is None or run.summarise(output, rows, several)
     if several and rows:
         run.printer.table(rows)
         if output is not None:
@@ -227,11 +227,11 @@ class _Run:
         places = {str(source.path): place for place, source in enumerate(sources)}
         return sorted(self.rows, key=lambda row: places.get(row.path, -1))
 
-    def summarise(self, output: str, rows: Sequence[SummaryRow]) -> bool:
+    def summarise(self, output: str, rows: Sequence[SummaryRow], several: bool) -> bool:
         """Bring the summary of the output folder up to date; whether that went well."""
         try:
             if rows:
-                update_summary(open_folder(output), rows, self.settings.work.replace_others)
+                update_summary(open_folder(output), rows, several, self.settings.work.replace_others)
         except OutputError as error:
             self.printer.error(error)
             return False

@@ -83,14 +83,15 @@ class SummaryRow:
         return cls(path=path, status="failed", error=error, result=None if result is None else result.as_posix())
 
 
-def update_summary(folder: Folder, rows: Sequence[SummaryRow], replace_others: bool) -> None:
+def update_summary(folder: Folder, rows: Sequence[SummaryRow], several: bool, replace_others: bool) -> None:
     """Write ``summary.csv`` anew: all results in the folder, ``rows`` of this run, and failures of earlier ones.
 
-    An input that failed stays in it until there is a newer result of it. Nothing is written for a single result.
+    An input that failed stays in it until there is a newer result of it.
 
     Args:
         folder: Of the results.
         rows: Inputs of this run.
+        several: Whether this run had several; a single one gets a summary only where there are other results.
         replace_others: Replace a file of this name that is no summary.
 
     Raises:
@@ -102,7 +103,7 @@ def update_summary(folder: Folder, rows: Sequence[SummaryRow], replace_others: b
         failures: list[SummaryRow] = []
         if folder.exists(name):
             failures = _lasting(folder, _failures(folder, name, replace_others), results)
-        elif max(len(results), len(rows)) < 2:
+        elif not several and len(results) < 2:
             return
         merged = _above(rows, _above(failures, results))
         with folder.write(name, "w") as stream:

@@ -12,6 +12,11 @@ from pathlib import Path, PurePath
 
 SUMMARY_FILE = "summary.csv"
 """Of all results in a folder."""
+PLOT_SOFTWARE = "dsanet"
+"""That plots name as what drew them, by which they are told from other pictures."""
+PLOT_MARK = b"Software\0" + PLOT_SOFTWARE.encode()
+_BEGINNING = 512
+"""Bytes of a plot in which its mark stands."""
 _RESERVED = PurePath(SUMMARY_FILE).stem
 LONGEST_NAME = 255 - len(".json")
 """Bytes that the name of a file has on most file systems, without what is appended to it."""
@@ -73,3 +78,14 @@ def _marked(name: Path, path: Path) -> Path:
     while len(os.fsencode(stem)) > LONGEST_NAME - len(mark):
         stem = stem[:-1]
     return name.with_name(stem + mark)
+
+
+def is_plot(picture: Path) -> bool:
+    """Whether a picture is a plot that lies beside the record it was drawn from, and no frame of a video."""
+    if picture.suffix != ".png" or not picture.with_suffix(".json").exists():
+        return False
+    try:
+        with picture.open("rb") as stream:
+            return PLOT_MARK in stream.read(_BEGINNING)
+    except OSError:
+        return False

@@ -18,7 +18,7 @@ from typing import IO, TextIO
 
 from dsanet_cli.errors import SourceError
 from dsanet_cli.files.paths import DEFAULT_PICTURE_FPS, PICTURE_SUFFIXES, Pictures, Url
-from dsanet_cli.files.result_names import result_names
+from dsanet_cli.files.result_names import is_plot, result_names
 from dsanet_cli.files.typed import NotTextError, as_path, read_lines, scheme_of
 from dsanet_cli.files.url_sources import url_names, why_no_source
 from dsanet_cli.names import natural_key, printable
@@ -244,7 +244,7 @@ class _Finder:
     def _take_pictures(self, files: Iterable[Path], pattern: str | None = None) -> bool:
         """Add the pictures of each folder as one video, called by the ``pattern`` that named them, if there are any."""
         found = False
-        for folder, names in _by_folder(files).items():
+        for folder, names in _by_folder(file for file in files if not is_plot(file)).items():
             common = re.sub(r"\[.*?\]|[*?]", "", os.path.splitext(pattern or "")[0]).strip(" _-.")
             key = os.path.join(os.path.abspath(folder), common) if common else os.path.abspath(folder)
             called = str(folder) if pattern is None else str(folder / pattern)
@@ -308,9 +308,9 @@ def _is_picture(name: str) -> bool:
 
 
 def _by_folder(files: Iterable[Path]) -> dict[Path, list[Path]]:
-    """Files in natural order, by the folder they lie in."""
+    """Files in natural order, each once, by the folder they lie in."""
     found: defaultdict[Path, list[Path]] = defaultdict(list)
-    for file in sorted(files, key=lambda path: natural_key(str(path))):
+    for file in sorted(set(files), key=lambda path: natural_key(str(path))):
         found[file.parent].append(file)
     return found
 

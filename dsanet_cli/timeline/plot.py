@@ -22,6 +22,7 @@ from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
 from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.files.result_names import PLOT_SOFTWARE
 from dsanet_cli.plot_style import BLANK, DPI, FAINT, INK, MUTED, NORMAL, PAPER
 from dsanet_cli.text import format_clock
 from dsanet_cli.timeline.colors import band_shades, class_colors, ink_on, tint
@@ -58,7 +59,7 @@ def save_plot(timeline: Timeline, target: Path | IO[bytes], thumbnails: Mapping[
     """
     canvas = FigureCanvasAgg(_draw(timeline, thumbnails))
     with atomic_write(target, "wb") if isinstance(target, Path) else nullcontext(target) as stream:
-        canvas.print_png(stream, metadata={"Software": "dsanet"})  # type: ignore[no-untyped-call]
+        canvas.print_png(stream, metadata={"Software": PLOT_SOFTWARE})  # type: ignore[no-untyped-call]
 
 
 def time_ticks(duration: float) -> tuple[list[float], list[str]]:

@@ -108,19 +108,57 @@ def test_two_runs_can_share_a_folder(videos, undisturbed, tiny_model, tmp_path):
     assert results(output) == undisturbed
 
 
-def test_ctrl_c_says_what_is_left_and_leaves_nothing_running(videos, tiny_model, tmp_path):
-    process = start("detect", videos, "-o", tmp_path / "out", "--model", tiny_model, start_new_session=True)
-    wait_for(process, f"1/{VIDEOS} ")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the decoders, too
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    left = int(re.search(r"interrupted, (\d+) left; the same command with --skip-existing goes on", errors)[1])
-    rows = read_csv(tmp_path / "out" / "summary.csv")
-    assert len(rows) + left == VIDEOS
-    assert 0 < len(rows) < VIDEOS
+@pytest.fixture
+def held(tiny_model, tmp_path):
+    """Starts a batch of which one decoder waits for ever, and waits until all else is done."""
+    (tmp_path / "in").mkdir()
+    for name in ("0", "1", "2"):
+        write_video(tmp_path / "in" / f"{name}.mp4", 20, height=32, width=48)
+    write_video(tmp_path / "in" / "loop.mp4", LONG, height=32, width=48)
+    (tmp_path / "tmp").mkdir()
+
+    def begin():
+        process = start(
+            "detect", "in", "-o", "out", "--model", tiny_model, "-f", "json", "--jobs", 2,
+            cwd=tmp_path, start_new_session=True, env={**os.environ, **FAULTY, "TMPDIR": str(tmp_path / "tmp")},
+        )  # fmt: skip
+        wait_for(process, "3/4 ")
+        return process
+
+    return begin
+
+
+def wait_for_end_of(group):
+    """Until no process of the group is left; decoders end a moment after what started them, when that is killed."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    os.killpg(group, signal.SIGKILL)
+    pytest.fail("a decoder runs on")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("number", "to_all", "code"),
+    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143), (signal.SIGTERM, True, 143), (signal.SIGHUP, True, 129)],
+)
+def test_a_signal_ends_a_batch_with_its_summary_and_leaves_nothing_behind(held, tmp_path, number, to_all, code):
+    process = held()
+    (os.killpg if to_all else os.kill)(process.pid, number)  # to all, decoders too, as terminals and schedulers do
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "interrupted, 1 left; the same command with --skip-existing goes on" in errors
     assert "Traceback" not in errors
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    assert "error: " not in errors
+    rows = read_csv(tmp_path / "out" / "summary.csv")
+    assert [(row["path"], row["status"]) for row in rows] == [(f"in/{n}.mp4", "ok") for n in range(3)]
+    wait_for_end_of(process.pid)
+    assert list((tmp_path / "tmp").glob("dsanet-*")) == []
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"0.json", "1.json", "2.json", "summary.csv"}
 
 
 def test_ctrl_c_while_the_model_loads_leaves_an_earlier_summary_alone(videos, tiny_model, tmp_path, monkeypatch):
@@ -161,15 +199,7 @@ def test_decoders_end_with_a_parent_that_is_killed(tiny_model, tmp_path):
     time.sleep(2)
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGKILL)
-    pytest.fail("a decoder runs on")
+    wait_for_end_of(process.pid)
 
 
 def test_a_shard_is_a_part_of_the_inputs(videos, undisturbed, tiny_model, tmp_path):

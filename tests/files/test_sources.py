@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import sys
+import unicodedata
 import urllib.parse
 from fractions import Fraction
 from pathlib import Path
@@ -487,6 +488,50 @@ def test_pictures_beside_videos_are_no_video():
     make("in/a.mp4", "in/a.jpg", "in/thumbs/b.jpg")
     for argument in ("in", "in/*", "in/**"):
         assert paths(find(argument, recursive=True)) == ["in/a.mp4"]
+
+
+def test_plots_of_earlier_results_are_no_frames():
+    make("in/x/1.png", "in/x/2.png", "in/x/2.json", "in/out/x.json")
+    plot = b"\x89PNG\r\n\x1a\n....IHDR....tEXtSoftware\0dsanet...."
+    for name in ("in/out/x.png", "in/x/x.png"):
+        Path(name).write_bytes(plot)
+    Path("in/x/x.json").touch()
+    for argument in ("in", "in/*", "in/**"):
+        ((_, _, files),) = pictures(find(argument, recursive=True))
+        assert files == ["1.png", "2.png"]
+
+
+def test_names_that_differ_in_case_only_have_results_of_their_own():
+    make("in/Clip.mp4", "in/clip.mp4", "in/CLIP.avi", "in/\u00e9.mp4", "in/e\u0301.mp4", "in/other.mp4")
+    listing = find("in")
+    names = {source.path.name: str(source.relative) for source in listing.sources}
+    assert names["other.mp4"] == "other"
+    assert names["CLIP.avi"] == "CLIP.avi"
+    assert re.fullmatch("Clip~[0-9a-f]{8}", names["Clip.mp4"])
+    folded = {unicodedata.normalize("NFC", name).casefold() for name in names.values()}
+    assert len(folded) == 6
+    alone = find("in/Clip.mp4", "in/clip.mp4")
+    assert results(alone)[0] == names["Clip.mp4"]
+
+
+def test_folders_that_differ_in_case_only_have_results_of_their_own():
+    make("A/clip.mp4", "a/clip.mp4", "b/clip.mp4")
+    assert len({name.casefold() for name in results(find("A", "a", "b"))}) == 3
+
+
+def test_a_video_called_summary_leaves_that_name_to_the_summary():
+    make("in/Summary.mp4", "in/x/summary.mp4")
+    assert sorted(results(find("in", recursive=True))) == ["Summary.mp4", "x/summary"]
+    make("summary")
+    assert re.fullmatch("summary~[0-9a-f]{8}", results(find("summary"))[0])
+
+
+def test_results_of_the_longest_names_have_shorter_ones():
+    make("in/" + "x" * 251 + ".mp4", "in/" + "x" * 250 + ".mp4", "in/" + "\u732b" * 83 + ".mp4")
+    names = results(find("in"))
+    assert all(len(f"{name}.json".encode()) <= 255 for name in names)
+    assert len(set(names)) == 3
+    assert "x" * 250 in names
 
 
 def test_pictures_that_a_shell_put_in_place_of_a_pattern_are_one_video():
