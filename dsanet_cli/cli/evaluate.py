@@ -11,9 +11,14 @@ from dsanet_cli.cli.options import SOME_FAILED, Device, Root, SkipMissing
 
 
 def evaluate(
-    list_file: Annotated[Path, typer.Option("--list", help="Feature files to evaluate on: a CSV, path,label.")],
     truth: Annotated[Path, typer.Option("--gt", help="Annotation file (text), or a gt*.npy of frames.")],
-    model: Annotated[str, typer.Option("--model", help="Name or directory of the model.")],
+    list_file: Annotated[
+        Path | None, typer.Option("--list", help="Feature files to evaluate on: a CSV, path,label.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Name or directory of the model.")] = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Folder of detect's results, instead of --list and --model.")
+    ] = None,
     segments: Annotated[
         Path | None, typer.Option("--gt-segments", help="gt_segment*.npy to go with gt*.npy; for mAP.")
     ] = None,
@@ -24,7 +29,7 @@ def evaluate(
     device: Device = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the figures and errors.")] = False,
 ) -> None:
-    """Evaluate a model on feature files: AUC, AP and mAP, as tables, JSON, CSV and ROC and PR curves.
+    """Evaluate a model on feature files or results of detect: AUC, AP and mAP, as tables, JSON, CSV and curves.
 
     Exit codes: 0 all done, 1 nothing evaluated, 2 wrong usage, 3 evaluated, but files are missing.
     """
@@ -34,6 +39,7 @@ def evaluate(
         EvalSettings(
             model=model,
             list_file=list_file,
+            results=results,
             truth=truth,
             segments=segments,
             labels=labels,

@@ -74,9 +74,10 @@ class ScoredVideo:
     name: str
     scores: ScoreArray
     """(N,) anomaly scores in 0..1: σ(logits1)."""
-    class_scores: ScoreArray
+    class_scores: ScoreArray | None
     """(N,) anomaly scores in 0..1 from the classes: 1 − softmax(logits2)[normal], without temperature, as the
-    released code has it. (1 − the normal class's probability would rank snippets as ``scores`` does.)"""
+    released code has it. (1 − the normal class's probability would rank snippets as ``scores`` does.)
+    None for results of ``detect``, which do not keep logits2."""
     probabilities: ScoreArray
     """(N, C) class probabilities, the normal class first."""
 
@@ -126,7 +127,7 @@ class Evaluation:
 
     score: FrameFigures
     """Of the anomaly score."""
-    from_classes: FrameFigures
+    from_classes: FrameFigures | None
     """Of the anomaly score from the classes."""
     detection: DetectionFigures | None
     classes: tuple[ClassFigures, ...] | None
@@ -254,13 +255,18 @@ def evaluate(scored: Sequence[ScoredVideo], truth: Truth, class_names: Sequence[
             detection = detection_map(probabilities, truth.videos, class_names)
     return Evaluation(
         score=score,
-        from_classes=frame_figures([video.class_scores for video in scored], truth.labels, truth.names),
+        from_classes=_from_classes(scored, truth),
         detection=detection,
         classes=classes,
         confusion=confusion,
         left_out=left_out,
         videos=tuple(_video_figures(v, label, class_names) for v, label in zip(scored, truth.labels, strict=True)),
     )
+
+
+def _from_classes(scored: Sequence[ScoredVideo], truth: Truth) -> FrameFigures | None:
+    class_scores = [video.class_scores for video in scored if video.class_scores is not None]
+    return frame_figures(class_scores, truth.labels, truth.names) if len(class_scores) == len(scored) else None
 
 
 def event_confusion(

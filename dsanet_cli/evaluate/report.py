@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from rich.console import Console, Group
 from rich.table import Table
 
 from dsanet_cli.evaluate.detection_map import DetectionFigures
-from dsanet_cli.evaluate.evaluation import Evaluation, VideoFigures
+from dsanet_cli.evaluate.evaluation import Evaluation, ScoredVideo, VideoFigures
 from dsanet_cli.evaluate.frame_metrics import IntArray
 
 METRICS_SCHEMA = 1
@@ -38,7 +39,9 @@ class Report:
     model_sha256: str
     class_names: tuple[str, ...]
     """The normal class first."""
-    list_file: Path
+    source: Path
+    """The list of feature files, or the folder of results."""
+    from_results: bool
     ground_truth: tuple[Path, ...]
     missing: tuple[Path, ...]
     """Feature files of the list that were left out."""
@@ -53,14 +56,15 @@ def write_metrics(report: Report, stream: IO[str]) -> None:
     data = {
         "schema": METRICS_SCHEMA,
         "model": {"name": report.model, "sha256": report.model_sha256},
-        "list": str(report.list_file),
+        "list": None if report.from_results else str(report.source),
+        "results": str(report.source) if report.from_results else None,
         "ground_truth": [str(path) for path in report.ground_truth],
         "videos": len(evaluation.videos),
         "missing": [str(path) for path in report.missing],
         "frames": report.frames,
         "anomalous_frames": report.anomalous_frames,
         "score": dataclasses.asdict(evaluation.score),
-        "from_classes": dataclasses.asdict(evaluation.from_classes),
+        "from_classes": evaluation.from_classes and dataclasses.asdict(evaluation.from_classes),
         "detection_map": _detection_data(evaluation.detection, report.class_names),
         "classes": evaluation.classes and [dataclasses.asdict(figures) for figures in evaluation.classes],
         "confusion": _confusion_data(evaluation.confusion, report.class_names[1:]),
@@ -77,6 +81,22 @@ def write_videos(videos: Sequence[VideoFigures], labels: Sequence[str], stream: 
     for video, label in zip(videos, labels, strict=True):
         figures = ("" if math.isnan(x) else f"{x:.6g}" for x in (video.highest, video.mean, video.auc, video.ap))
         writer.writerow([video.name, label, video.frames, *figures, video.top_class])
+
+
+def write_scores(videos: Sequence[ScoredVideo], class_names: Sequence[str], stream: IO[bytes]) -> None:
+    """Write each video's snippets as a compressed ``.npz`` without pickles, for V videos of S snippets in all.
+
+    ``names`` (V,) and ``classes`` (C,) are texts; rows ``offsets[v]`` to ``offsets[v + 1]`` of ``scores`` (S,) and
+    ``probabilities`` (S, C), float32, are those of video v, a row for each 16 frames.
+    """
+    np.savez_compressed(
+        stream,
+        names=np.array([video.name for video in videos], dtype=np.str_),
+        classes=np.array(class_names, dtype=np.str_),
+        offsets=np.cumsum([0, *(len(video.scores) for video in videos)]),
+        scores=np.concatenate([video.scores for video in videos]).astype(np.float32),
+        probabilities=np.concatenate([video.probabilities for video in videos]).astype(np.float32),
+    )
 
 
 def print_tables(report: Report, console: Console) -> None:
@@ -100,6 +120,8 @@ def print_tables(report: Report, console: Console) -> None:
 def _frame_table(evaluation: Evaluation) -> Table:
     table = _table("frames, %", "AUC", "AP", "AUC anomalous videos", "AP anomalous videos")
     for name, figures in (("anomaly score", evaluation.score), ("from classes", evaluation.from_classes)):
+        if figures is None:
+            continue
         table.add_row(name, *_percent([figures.auc, figures.ap, figures.anomalous_auc, figures.anomalous_ap]))
     return table
 

@@ -19,7 +19,7 @@ from figures import save_lists
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tiny import HEAD, WIDTH, tiny_clip, tiny_config
 
-from dsanet_cli.errors import FeatureError, SourceError, UsageError
+from dsanet_cli.errors import FeatureError, OutputError, SourceError, UsageError
 from dsanet_cli.evaluate.run import EvalSettings, run_eval
 from dsanet_cli.features.sidecar import Extraction, write_extraction
 from dsanet_cli.head.dsanet import DSANetHead
@@ -34,6 +34,7 @@ Fighting003_x264.mp4  Fighting  30  100  -1  -1
 Normal_Videos_003_x264.mp4  Normal  -1  -1  -1  -1
 Normal_Videos_006_x264.mp4  Normal  -1  -1  -1  -1
 """
+OUTPUTS = {"metrics.json", "per_video.csv", "scores.npz", "curves.png"}
 SPANS = {"Fighting003_x264": [(30, 100)], "Explosion008_x264": [(64, 150), (200, 320)]}
 
 
@@ -101,7 +102,7 @@ def test_ucf_crime_text(folder: Path, tiny_model: Path) -> None:
         f"{Path('features')}: no extraction.json beside the features, so nothing says which encoder made them"
     )
     assert others == ["model tiny on cpu, 4 videos", f"results in out{os.sep}"]
-    assert {path.name for path in (folder / "out").iterdir()} == {"metrics.json", "per_video.csv", "curves.png"}
+    assert {path.name for path in (folder / "out").iterdir()} == OUTPUTS
     assert (folder / "out" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
     model = load_model(str(tiny_model))
@@ -124,6 +125,15 @@ def test_ucf_crime_text(folder: Path, tiny_model: Path) -> None:
     assert f"{100 * auc:.2f}" in result.stdout
     for title in ("frames, %", "detection mAP, %", "class, %", "events: true class, seen as"):
         assert title in result.stdout
+
+    with np.load(folder / "out" / "scores.npz", allow_pickle=False) as arrays:
+        assert arrays["names"].tolist() == list(SNIPPETS)
+        assert arrays["classes"].tolist() == ["normal", "fighting", "explosion"]
+        assert arrays["offsets"].tolist() == [0, 12, 21, 41, 44]
+        np.testing.assert_array_equal(np.repeat(arrays["scores"], 16), np.concatenate(scores))
+        assert arrays["probabilities"].shape == (44, 3)
+        np.testing.assert_allclose(arrays["probabilities"].sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(arrays["probabilities"][41:], scored.probabilities, atol=1e-6)
 
     rows = read_rows(folder / "out" / "per_video.csv")
     assert [row["name"] for row in rows] == list(SNIPPETS)
@@ -270,6 +280,71 @@ def test_features_of_another_encoder_are_refused(folder: Path, tiny_model: Path)
     run_eval(settings(folder, tiny_model))
 
 
+@pytest.fixture
+def results(folder: Path, tiny_model: Path) -> Path:
+    """What detect says of the same features."""
+    result = run("detect", "features", "--model", tiny_model, "-f", "json", "-o", "results", "--fps", "25", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder / "results"
+
+
+def test_results_of_detect_give_the_figures_of_the_features(folder: Path, tiny_model: Path, results: Path) -> None:
+    command = ("eval", "--results", "results", "--gt", "gt.txt", "-o", "from-results")
+    result = run(*command, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.splitlines()[0] == "model tiny, results of 4 videos"
+    run_eval(settings(folder, tiny_model, truth=folder / "gt.txt", segments=None, labels=None))
+    from_results, from_features = (
+        json.loads((folder / name / "metrics.json").read_text()) for name in ("from-results", "out")
+    )
+    assert from_results["score"] == pytest.approx(from_features["score"], abs=1e-6)
+    for key in ("detection_map", "confusion", "frames", "anomalous_frames", "model", "videos"):
+        assert from_results[key] == from_features[key]
+    assert (from_results["results"], from_results["list"], from_results["from_classes"]) == ("results", None, None)
+    assert from_features["results"] is None
+    assert {row["label"] for row in read_rows(folder / "from-results" / "per_video.csv")} == {
+        "fighting", "explosion", "normal",
+    }  # fmt: skip
+
+
+def test_what_was_not_analysed_counts_as_score_0(folder: Path, results: Path, capsys: pytest.CaptureFixture) -> None:
+    path = results / "Explosion008_x264__5.json"
+    data = json.loads(path.read_text())
+    removed = data["snippets"][5:8]
+    del data["snippets"][5:8]
+    data["coverage"] |= {"analysed": 0.85, "holes": [[removed[0]["start"], removed[-1]["end"]]]}
+    path.write_text(json.dumps(data))
+    (folder / "gt.txt").write_text(UCF_TEXT + "Arson011_x264.mp4  Arson  5  9  -1  -1\n")
+    run_eval(EvalSettings(truth=folder / "gt.txt", segments=None, labels=None, output=folder / "out", results=results))
+    printed = capsys.readouterr().err
+    assert "1 annotated videos have no result, such as Arson011_x264; the figures are without them" in printed
+    assert "1 videos were not analysed to the full; what was not counts as score 0" in printed
+    with np.load(folder / "out" / "scores.npz") as arrays:
+        place = arrays["names"].tolist().index("Explosion008_x264")
+        mine = slice(*arrays["offsets"][place : place + 2].tolist())
+        assert (arrays["scores"][mine] == 0).tolist() == [5 <= n < 8 for n in range(20)]
+        assert arrays["probabilities"][mine][5].tolist() == [1, 0, 0]
+
+
+def test_results_that_cannot_be_evaluated(folder: Path, results: Path, tiny_model: Path) -> None:
+    plain = EvalSettings(truth=folder / "gt.txt", segments=None, labels=None, output=folder / "out", results=results)
+    with pytest.raises(UsageError, match="--results brings scores and videos; drop --model and --list"):
+        run_eval(dataclasses.replace(plain, model=str(tiny_model)))
+    with pytest.raises(UsageError, match="give --results an annotation file"):
+        run_eval(dataclasses.replace(plain, truth=folder / "gt.npy"))
+    with pytest.raises(UsageError, match="give --model and --list, or --results"):
+        run_eval(dataclasses.replace(plain, results=None))
+    with pytest.raises(SourceError, match="features: no results in it"):
+        run_eval(dataclasses.replace(plain, results=folder / "features"))
+    path = results / "Normal_Videos_006_x264__5.json"
+    path.write_text(path.read_text().replace(load_model(str(tiny_model)).sha256, "0" * 64))
+    with pytest.raises(SourceError, match=r"Normal_Videos_006_x264__5.json: a result of the model tiny \(000000000000"):
+        run_eval(plain)
+    path.write_text("{}")
+    with pytest.raises(OutputError, match=r"Normal_Videos_006_x264__5.json"):
+        run_eval(plain)
+
+
 def test_wrong_usage(folder: Path, tiny_model: Path) -> None:
     common = ("eval", "--model", tiny_model, "--list", "test.csv", "--gt", "gt.npy")
     result = run(*common, "--gt-segments", "gt_segment.npy", cwd=folder)
@@ -285,7 +360,7 @@ def test_results_replace_earlier_ones_whole(folder: Path, tiny_model: Path) -> N
     (folder / "out" / "per_video.csv").write_text("older\n")
     run_eval(settings(folder, tiny_model))
     assert len(read_rows(folder / "out" / "per_video.csv")) == 4
-    assert {path.name for path in (folder / "out").iterdir()} == {"metrics.json", "per_video.csv", "curves.png"}
+    assert {path.name for path in (folder / "out").iterdir()} == OUTPUTS
 
 
 def test_help_imports_nothing_heavy() -> None:
