@@ -124,6 +124,10 @@ class _Run:
         settings = self.settings
         for note in (*settings.notes, *without_effect(settings.sources, settings.recursive, settings.work, sources)):
             self.printer.log(f"note: {note}")
+        if settings.shard != (1, 1) and not sources:
+            self.printer.log(
+                f"note: part {settings.shard[0]} of {settings.shard[1]} holds no input that could be found"
+            )
         for line in described(sources):
             self.printer.log(line)
 

@@ -74,3 +74,9 @@ def test_a_scan_level_without_a_scan_gets_a_line_unless_quiet(tiny_model, tmp_pa
     command = ("detect", "a.npy", "--model", tiny_model, "--scan-level", 0.3)
     assert "note: --scan-level has no effect without --scan" in run(*command, cwd=tmp_path).stderr
     assert "note" not in run(*command, "-q", cwd=tmp_path).stderr
+
+
+def test_a_part_without_inputs_gets_a_line(tmp_path):
+    (tmp_path / "a.npy").touch()
+    result = run("detect", "a.npy", "--shard", "2/3", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "note: part 2 of 3 holds no input that could be found\n")
