@@ -18,6 +18,7 @@ from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.record import Owner, location, read_abridged, read_owner
 from dsanet_cli.errors import DsanetError, OutputError
 from dsanet_cli.files.folders import Folder
+from dsanet_cli.files.paths import Pictures
 from dsanet_cli.files.result_names import PLOT_MARK, folded
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.names import printable
@@ -113,6 +114,7 @@ class ResultFolder:
             and timeline.model.encoder_sha256 == self._encoder_of(source)
             and timeline.sampling == detector.sampling(source.path)
             and timeline.rule == detector.rule_of(source)
+            and (not isinstance(source.path, Pictures) or timeline.video.fps == source.path.fps)
         )
 
     def _encoder_of(self, source: Source) -> str | None:
