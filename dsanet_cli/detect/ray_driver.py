@@ -38,8 +38,8 @@ from dsanet_cli.video.messages import Opened
 CORE_GROUP = 4
 """Cores of an actor on machines without a GPU; ``--jobs`` sets another number."""
 ATTEMPTS = 3
-"""Workers that may be lost while they have a video before that is given up."""
-KNOCK_TIMEOUT = 10.0
+"""Actors that may be lost while they have a video before that is given up."""
+CONNECT_TIMEOUT = 10.0
 """Seconds."""
 PATIENCE = 20.0
 """Seconds without any actor after which the person who watches is told."""
@@ -56,7 +56,9 @@ class Share:
 
 
 def shares(machines: Iterable[tuple[int, int]], device: str, jobs: int | None) -> list[Share]:
-    """Workers for a cluster, one for each GPU or, where there is none or the device is ``cpu``, for a group of cores.
+    """What the actors of a cluster take.
+
+    There is one for each GPU or, where there is none or the device is ``cpu``, for a group of cores.
 
     Args:
         machines: (cores, GPUs) of each.
@@ -82,8 +84,8 @@ def run_on_ray(
         work: What to do; paths are those of the shared file system.
         skip_done: Keep results that stand.
         sources: To be analysed.
-        watch: Is told when an actor takes a source.
-        report: Is told how each source went.
+        watch: Is called when an actor takes a source.
+        report: Is called with the result of each source.
         log: Prints a line for the person who watches.
 
     Raises:
@@ -113,7 +115,7 @@ def run_on_ray(
 
 def _connect() -> None:
     try:
-        _knock(os.environ.get("RAY_ADDRESS", ""))
+        _check_reachable(os.environ.get("RAY_ADDRESS", ""))
         with _same_handler(signal.SIGTERM):
             ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
@@ -131,7 +133,7 @@ def _same_handler(number: signal.Signals) -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Find out whether anybody answers at ``host:port`` or ``ray://host:port``; Ray itself tries for minutes.
 
     Raises:
@@ -139,7 +141,7 @@ def _knock(address: str) -> None:
     """
     place = urlsplit(address if "://" in address else f"//{address}")
     if place.hostname and place.port:
-        socket.create_connection((place.hostname, place.port), KNOCK_TIMEOUT).close()
+        socket.create_connection((place.hostname, place.port), CONNECT_TIMEOUT).close()
 
 
 def _anywhere(work: RunnerSettings) -> RunnerSettings:

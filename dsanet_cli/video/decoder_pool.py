@@ -31,9 +31,9 @@ COMMAND = (sys.executable, "-P", "-m", "dsanet_cli.video.decoder_process")
 START_TIMEOUT = 60.0
 """Seconds that a process may take to start, on a machine with much else to do, before it counts as stalled."""
 WATCH_INTERVAL = 0.25
-"""Seconds between looks at who stalls."""
+"""Seconds between checks for stalls."""
 IDLE_AFTER = 0.02
-"""Seconds without a message after which the caller is told so."""
+"""Seconds without a message after which the caller gets None."""
 
 
 NO_MEMORY = (

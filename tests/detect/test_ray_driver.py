@@ -75,7 +75,7 @@ def videos(tmp_path_factory):
     return folder
 
 
-def worker_processes():
+def actor_processes():
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
@@ -96,7 +96,7 @@ def test_an_actor_that_is_killed_loses_nothing(cluster, videos, tiny_model, tmp_
     process = start(*command, "--engine", "ray", "-j", 1, "-o", "ray", cwd=tmp_path, env={**os.environ, **cluster})
     wait_for(process, "engine ray: 2 actors")
     wait_for(process, f"/{VIDEOS + 1} ")
-    os.kill(worker_processes()[0], signal.SIGKILL)
+    os.kill(actor_processes()[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 3, errors
     assert "an actor was lost (it ended); others do what it had: in/slow-" in errors
@@ -104,7 +104,7 @@ def test_an_actor_that_is_killed_loses_nothing(cluster, videos, tiny_model, tmp_
     assert rows == {"broken": "failed"} | {f"slow-{number}": "ok" for number in range(VIDEOS)}
     assert run(*command, "-o", "local", cwd=tmp_path).returncode == 3
     assert results(tmp_path / "ray") == results(tmp_path / "local")
-    assert worker_processes() == []
+    assert actor_processes() == []
 
 
 def test_results_go_to_a_url_and_are_kept(cluster, videos, tiny_model, tmp_path):

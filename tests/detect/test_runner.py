@@ -30,7 +30,7 @@ FORMATS = ("json", "csv")
 
 @pytest.fixture
 def work(tiny_model, tmp_path):
-    """A worker for settings, by default those of all others."""
+    """A runner for settings, by default those of all others."""
 
     def make(**settings):
         return Runner(RunnerSettings(str(tmp_path / "out"), FORMATS, str(tiny_model), **settings))
@@ -38,7 +38,7 @@ def work(tiny_model, tmp_path):
     return make
 
 
-def analyse(worker, *sources):
+def analyse(runner, *sources):
     """What becomes of each source, in the order in which they are done."""
     outcomes = []
     with BatchProgress(sources, quiet=True) as progress:
@@ -47,7 +47,7 @@ def analyse(worker, *sources):
             outcomes.append((source, result))
             progress.done(source, "")
 
-        worker.run(sources, progress.watch, report)
+        runner.run(sources, progress.watch, report)
     return outcomes
 
 
@@ -56,9 +56,9 @@ def done(work, tmp_path):
     """A source with a result that stands."""
     np.save(tmp_path / "a.npy", np.ones((20, WIDTH), np.float32))
     source = Source(tmp_path / "a.npy", Path("a"))
-    worker = work()
-    analyse(worker, source)
-    assert isinstance(worker.settled(source, True), Timeline)
+    runner = work()
+    analyse(runner, source)
+    assert isinstance(runner.settled(source, True), Timeline)
     return source
 
 
