@@ -21,9 +21,11 @@ from dsanet_cli.cli.options import (
     Recursive,
     Shard,
     StallTimeout,
+    Stream,
     Verbose,
     check_finite,
     parse_shard,
+    parse_time,
 )
 from dsanet_cli.errors import UsageError
 
@@ -92,8 +94,17 @@ def detect(
     batch_size: BatchSize = None,
     encoder_weights: EncoderWeights = None,
     fps: Annotated[
-        float, typer.Option(min=0.001, help="Frames per second behind a feature file, or of pictures.")
-    ] = 30,
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="Frames per second behind a feature file or of pictures (30 if not given), or of a video without (25).",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Analyse from here on: seconds, or h:mm:ss.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Analyse up to here.")] = None,
+    stream: Stream = None,
     scan: Annotated[
         bool, typer.Option("--scan", help="Decode key frames only, and fully only around what looks suspicious.")
     ] = False,
@@ -131,6 +142,9 @@ def detect(
     Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
     """
     part = parse_shard(shard)
+    begin, stop = parse_time("--from", start), parse_time("--to", end)
+    if stop is not None and stop <= (begin or 0.0):
+        raise UsageError(f"--to {end} is not after --from {start or 0}")
     check_finite(
         threshold=threshold,
         release=release,
@@ -159,6 +173,7 @@ def detect(
     from dsanet_cli.detect.runner import RunnerSettings
     from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
+    from dsanet_cli.video.options import ReadOptions
 
     chosen = choose_model(model) if profile is None else choose_for(profile, model)
     work = RunnerSettings(
@@ -174,8 +189,9 @@ def detect(
             batch_size=batch_size,
             sampled_frames=frames_per_snippet,
             encoder_weights=encoder_weights,
-            feature_fps=Fraction(str(fps)),
+            feature_fps=Fraction(str(30 if fps is None else fps)),
             scan_level=(SCAN_LEVEL if scan_level is None else scan_level) if scan else None,
+            reading=ReadOptions(stream, None if fps is None else Fraction(str(fps)), begin or 0.0, stop),
         ),
         pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
         threshold=threshold,

@@ -19,6 +19,7 @@ from dsanet_cli.cli.options import (
     Recursive,
     Shard,
     StallTimeout,
+    Stream,
     Verbose,
     check_finite,
     parse_shard,
@@ -75,6 +76,7 @@ def extract(
     jobs: Jobs = None,
     stall_timeout: StallTimeout = 60,
     shard: Shard = None,
+    stream: Stream = None,
     skip_existing: Annotated[
         bool | None,
         typer.Option("--skip-existing/--overwrite", help="Keep whole feature files, or redo them. (default: keep)"),
@@ -103,6 +105,7 @@ def extract(
             "--recursive": recursive or None,
             "--jobs": jobs,
             "--shard": shard,
+            "--stream": stream,
         }
         if given := [name for name, value in only_extraction.items() if value is not None]:
             raise UsageError(f"--verify writes nothing and decodes every frame; drop {', '.join(given)}")
@@ -136,6 +139,7 @@ def extract(
             list_file=list_file,
             labels=labels,
             shard=part,
+            stream=stream,
             pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
             overwrite=skip_existing is False,
             quiet=quiet,

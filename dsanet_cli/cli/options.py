@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +43,9 @@ Shard = Annotated[
     str | None, typer.Option(metavar="K/N", help="Take the K-th of N parts of the inputs, for job arrays.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also time spent per video.")]
+Stream = Annotated[
+    int | None, typer.Option(min=0, help="Number of the video stream, from 0, where a file has several.")
+]
 
 
 def check_finite(**options: float | None) -> None:
@@ -53,6 +57,22 @@ def check_finite(**options: float | None) -> None:
     for name, value in options.items():
         if value is not None and not math.isfinite(value):
             raise UsageError(f"--{name.replace('_', '-')} {value}: use a finite number")
+
+
+def parse_time(name: str, text: str | None) -> float | None:
+    """Seconds of ``90.5``, ``1:30.5`` or ``0:01:30.5``; None where nothing is given.
+
+    Raises:
+        UsageError: it is none of these; ``name`` is the option's.
+    """
+    if text is None:
+        return None
+    if not re.fullmatch(r"([0-9]{1,6}:)?([0-9]{1,2}:)?[0-9]{1,9}([.][0-9]*)?", text):
+        raise UsageError(f"{name} {text}: use seconds, or hours, minutes and seconds such as 1:02:03.5")
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ class Analysis(Collector[Detection]):
 
     def finish(self, info: VideoInfo) -> Detection:
         """The timeline of all snippets added, of a video that was read to its end."""
-        return self.conclude(video_facts(info), covered(info.duration, info.holes))
+        return self.conclude(video_facts(info), coverage(info))
 
     def conclude(self, facts: VideoFacts, coverage: Coverage | None = None) -> Detection:
         """The timeline of all snippets added; ``coverage`` is everything where it is not given.
@@ -130,6 +131,17 @@ class Analysis(Collector[Detection]):
         self._probabilities.append(scored.probabilities.numpy())
 
 
+def coverage(info: VideoInfo, scanned: Sequence[tuple[float, float]] = ()) -> Coverage:
+    """What was analysed of a video that was read to its end; of ``scanned`` spans only key frames were."""
+    start, end = info.part or (0.0, info.duration)
+    return dataclasses.replace(
+        covered(end - start, info.holes, scanned),
+        hole_reasons=tuple(hole.reason for hole in info.gaps),
+        unsure=info.unsure,
+        part=info.part,
+    )
+
+
 def video_facts(info: VideoInfo) -> VideoFacts:
     """What a timeline says of a video that was read to its end."""
     return VideoFacts(
@@ -141,6 +153,9 @@ def video_facts(info: VideoInfo) -> VideoFacts:
         height=info.height,
         codec=info.codec,
         bytes=info.bytes,
+        stream=info.stream if info.streams > 1 else None,
+        streams=info.streams if info.streams > 1 else None,
+        fps_from=info.fps_from,
     )
 
 

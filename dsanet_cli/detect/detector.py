@@ -29,6 +29,7 @@ from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, 
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.timeline.timeline import ModelFacts, Sampling, VideoFacts
 from dsanet_cli.video.messages import Decoding
+from dsanet_cli.video.options import WHOLE, ReadOptions
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class DetectSettings:
     """Rules of cameras, which go before ``events``."""
     scan_level: float | None = None
     """Look at key frames first, and decode fully only around scores from this on (``dsanet_cli.detect.scan``)."""
+    reading: ReadOptions = WHOLE
+    """What to read of a video."""
 
 
 class Detector:
@@ -132,6 +135,8 @@ class Detector:
             str(self.device if encoder is None else encoder.device),
             self.settings.scan_level,
             self.batch_size if encoder is None else encoder.at_once(self.batch_size),
+            self.settings.reading.stream,
+            self.settings.reading.part,
         )
 
     def score(self, features: FloatArray) -> SnippetScores:
@@ -161,6 +166,7 @@ class Detector:
             self.sampled_frames,
             config.snippet_frames,
             scan=self.settings.scan_level is not None,
+            options=self.settings.reading,
         )
         return Pipeline(self.load_encoder(), decoding, self.batch_size, settings)
 

@@ -14,7 +14,7 @@ from dsanet_cli.detect.summary import SummaryRow
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.names import printable
 from dsanet_cli.text import format_time
-from dsanet_cli.timeline.text import format_coverage, format_event
+from dsanet_cli.timeline.text import format_coverage, format_event, format_remarks
 from dsanet_cli.timeline.timeline import Timeline
 
 
@@ -57,6 +57,8 @@ class Printer:
             self._events.print(f"{path}: {count_events(timeline)}")
         if timeline.coverage.holes:
             self.log(f"{path}: {format_coverage(timeline)}")
+        for remark in format_remarks(timeline):
+            self.log(f"{path}: {remark}")
 
     def kept(self, kept: int, remaining: int, outdated: int) -> None:
         """Print how many results of an earlier run stand, and how many of those to do another version has done."""

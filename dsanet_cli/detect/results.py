@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import IO
 
 from dsanet_cli.detect.analysis import Detection
-from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.detect.record import Owner, location, read_abridged, read_owner
 from dsanet_cli.errors import DsanetError, OutputError
 from dsanet_cli.files.folders import Folder
@@ -25,6 +25,7 @@ from dsanet_cli.names import printable
 from dsanet_cli.timeline.files import write_csv, write_json
 from dsanet_cli.timeline.timeline import Timeline
 from dsanet_cli.version import __version__
+from dsanet_cli.video.header import DEFAULT_RATE
 
 RECORD = "json"
 """The format that is always written: it says of what, by what and how the others were made, too. It is written last, so
@@ -109,7 +110,7 @@ class ResultFolder:
     def _is_made_alike(self, timeline: Timeline, source: Source) -> bool:
         detector = self._detector
         return (
-            (timeline.video.fps == detector.settings.feature_fps or not is_feature_file(source.path))
+            _has_rate(timeline, source, detector.settings)
             and timeline.model.sha256 == detector.model.sha256
             and timeline.model.encoder_sha256 == self._encoder_of(source)
             and timeline.sampling == detector.sampling(source.path)
@@ -191,6 +192,13 @@ class ResultFolder:
     def _twins(self, name: PurePath) -> set[PurePath]:
         """Files whose names differ from ``name`` in nothing but what some file systems ignore."""
         return self._there.get(folded(name), set()) - {name}
+
+
+def _has_rate(timeline: Timeline, source: Source, settings: DetectSettings) -> bool:
+    """Whether a timeline has the frame rate that was asked for, where the source leaves that open."""
+    if is_feature_file(source.path):
+        return timeline.video.fps == settings.feature_fps
+    return timeline.video.fps_from is None or timeline.video.fps == (settings.reading.fps or DEFAULT_RATE)
 
 
 def result_name(source: Source, kind: str = RECORD) -> PurePath:

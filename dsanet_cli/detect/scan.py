@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature, video_facts
+from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature, coverage, video_facts
 from dsanet_cli.pipeline.batcher import EncodedSnippet
 from dsanet_cli.pipeline.pipeline import Collector
-from dsanet_cli.timeline.timeline import covered
 from dsanet_cli.video.probe import VideoInfo
 
 MARGIN = 4
@@ -77,7 +76,7 @@ class ScanAnalysis(Collector[Detection]):
     def finish(self, info: VideoInfo) -> Detection:
         """The timeline of all snippets, after the second pass or where there was nothing to look at in one."""
         self._add_scanned(len(self._snippets))
-        return self._analysis.conclude(video_facts(info), covered(info.duration, info.holes, self._spans))
+        return self._analysis.conclude(video_facts(info), coverage(info, self._spans))
 
     def _add_scanned(self, end: int) -> None:
         """Go on up to number ``end`` with what was scanned; what should have been decoded there is a hole."""

@@ -35,6 +35,7 @@ from dsanet_cli.names import printable
 from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings
 from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.video.messages import Decoding
+from dsanet_cli.video.options import ReadOptions
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class ExtractSettings:
     """Mapping of videos to labels for the list; None takes the names of their folders."""
     shard: tuple[int, int] = (1, 1)
     """(k, n): take every n-th video from the k-th on, so that n runs share the work."""
+    stream: int | None = None
+    """Number of the video stream, from 0; None is the one that a player would show."""
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     overwrite: bool = False
     quiet: bool = False
@@ -171,13 +174,20 @@ class _Run:
             model=None if chosen.model is None else os.path.abspath(chosen.model.directory),
             weights=None if chosen.weights is None else os.path.abspath(chosen.weights),
             snippet_frames=chosen.snippet_frames,
+            stream=settings.stream,
         )
         claim_folder(settings.output, extraction, [source.relative for source in sources], settings.overwrite)
         self.origins = Origins(settings.output)
         self.width = chosen.config.width
         self.pipeline = Pipeline(
             FrameEncoder(tower, chosen.preprocessing, device, dtype),
-            Decoding(chosen.preprocessing.resize, settings.sampled_frames, chosen.snippet_frames, whole_only=True),
+            Decoding(
+                chosen.preprocessing.resize,
+                settings.sampled_frames,
+                chosen.snippet_frames,
+                whole_only=True,
+                options=ReadOptions(settings.stream),
+            ),
             settings.batch_size or DEFAULT_BATCH[device.type],
             settings.pipeline,
             settings.crops,

@@ -70,6 +70,8 @@ class Extraction:
     weights: PathText | None = None
     """The checkpoint file that the encoder came from, if it was one."""
     snippet_frames: Frames = FRAMES_PER_SNIPPET
+    stream: Count | None = None
+    """Number of the videos' streams, where one was asked for."""
     schema: Literal[1] = 1
     videos: tuple[MadeFrom, ...] = ()
 

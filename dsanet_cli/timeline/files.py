@@ -17,8 +17,11 @@ from dsanet_cli.files.regular import read_regular
 from dsanet_cli.names import utf8_text
 from dsanet_cli.records import SchemaError, decode
 from dsanet_cli.timeline.schema import TIMELINE_SCHEMA, AnyVersion, EventEntry, TimelineFile
-from dsanet_cli.timeline.timeline import Event, Sampling, Timeline
+from dsanet_cli.timeline.timeline import Coverage, Event, Sampling, Timeline
 
+OPTIONAL_FACTS = ("mtime", "real_path", "stream", "streams", "fps_from")
+OPTIONAL_SAMPLING = ("batch_size", "stream", "part")
+"""Entries that are left out where there is nothing to say."""
 LARGEST_RESULT = 2**31
 """Bytes; a month of video."""
 
@@ -39,16 +42,20 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
         "codec": facts.codec,
         "bytes": facts.bytes,
     }
-    video |= {key: value for key in ("mtime", "real_path") if (value := getattr(facts, key)) is not None}
+    video |= {key: value for key in OPTIONAL_FACTS if (value := getattr(facts, key)) is not None}
     model = {key: value for key, value in dataclasses.asdict(timeline.model).items() if value is not None}
     coverage = {
         "analysed": _six(timeline.coverage.analysed),
         "holes": _spans(timeline.coverage.holes),
         "scanned": _spans(timeline.coverage.scanned),
     }
-    sampling = dataclasses.asdict(timeline.sampling) | {"event_rule": dataclasses.asdict(timeline.rule)}
-    if timeline.sampling.batch_size is None:
-        del sampling["batch_size"]
+    coverage |= _found(timeline.coverage)
+    sampling = {
+        key: value
+        for key, value in dataclasses.asdict(timeline.sampling).items()
+        if key not in OPTIONAL_SAMPLING or value is not None
+    }
+    sampling |= {"event_rule": dataclasses.asdict(timeline.rule)}
     stream.write(f'{{\n  "schema": {TIMELINE_SCHEMA},\n')
     if timeline.program is not None:
         stream.write(f'  "program": {_dump(timeline.program)},\n')
@@ -161,6 +168,18 @@ def _snippet_lines(timeline: Timeline) -> Iterator[str]:
     line = f'{{"start": %.3f, "end": %.3f, "score": %.6g, "label": %s, "probabilities": {{{classes}}}}}'
     for start, end, score, label, probabilities in _rows(timeline):
         yield line % (start, end, score, labels[label], *probabilities)
+
+
+def _found(coverage: Coverage) -> dict[str, Any]:
+    """What is said of holes and of the part analysed only where there is any."""
+    entries: dict[str, Any] = {}
+    if coverage.hole_reasons:
+        entries["hole_reasons"] = coverage.hole_reasons
+    if coverage.unsure:
+        entries["unsure"] = _spans(coverage.unsure)
+    if coverage.part is not None:
+        (entries["part"],) = _spans([coverage.part])
+    return entries
 
 
 def _event_line(event: Event, names: tuple[str, ...]) -> str:

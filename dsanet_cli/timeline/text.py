@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dsanet_cli.text import format_clock, format_time
 from dsanet_cli.timeline.timeline import Event, Timeline
 
@@ -37,8 +39,29 @@ def format_verdict(timeline: Timeline) -> str:
 
 
 def format_coverage(timeline: Timeline) -> str:
-    """Say what could not be decoded: ``96.0 % analysed, not 0:10.2 to 0:11.8``."""
+    """Say what could not be analysed: ``96.0 % analysed, not 0:10.2 to 0:11.8 (frames are missing)``."""
+    coverage = timeline.coverage
+    reasons = coverage.hole_reasons or ("",) * len(coverage.holes)
     holes = (
-        f"{format_moment(start, timeline)} to {format_moment(end, timeline)}" for start, end in timeline.coverage.holes
+        _format_span(hole, timeline) + (f" ({reason})" if reason else "")
+        for hole, reason in zip(coverage.holes, reasons, strict=False)
     )
-    return f"{100 * timeline.coverage.analysed:.1f} % analysed, not {', '.join(holes)}"
+    return f"{100 * coverage.analysed:.1f} % analysed, not {', '.join(holes)}"
+
+
+def format_remarks(timeline: Timeline) -> Iterator[str]:
+    """Lines about what was decided where a video leaves room for doubt, or was not to be analysed as a whole."""
+    video, coverage = timeline.video, timeline.coverage
+    if coverage.part is not None:
+        yield f"analysed from {_format_span(coverage.part, timeline)}"
+    if video.streams is not None:
+        yield f"has {video.streams} video streams, of which number {video.stream} was analysed; --stream takes another"
+    if video.fps_from == "assumed" and video.fps is not None:
+        yield f"gives no frame rate, {float(video.fps):g} frames/s assumed; --fps sets another"
+    if coverage.unsure:
+        spans = ", ".join(_format_span(span, timeline) for span in coverage.unsure)
+        yield f"has no frames from {spans}; perhaps there was nothing to record"
+
+
+def _format_span(span: tuple[float, float], timeline: Timeline) -> str:
+    return f"{format_moment(span[0], timeline)} to {format_moment(span[1], timeline)}"

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,12 @@ class VideoFacts:
     """When the file was written, seconds since the epoch, as it said before the analysis."""
     real_path: PathText | None = None
     """Absolute and without links, where ``path`` is as it was given."""
+    stream: Count | None = None
+    """Number of the video stream that was analysed, from 0, where the file has several."""
+    streams: Count | None = None
+    """How many it has then."""
+    fps_from: Literal["assumed", "option"] | None = None
+    """Where the rate is from, if the file gives none."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +72,30 @@ class Sampling:
     """Score from which on a scan of key frames was followed by full decoding; None without a scan."""
     batch_size: Count | None = field(default=None, compare=False)
     """Frames encoded at once, by which the last digit of a score can differ; None for a feature file."""
+    stream: Count | None = None
+    """Number of the video stream that was asked for."""
+    part: tuple[Seconds, Seconds | None] | None = None
+    """From where to where snippets were asked for, in seconds; None for all of the video."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What share of the duration was analysed (0..1); spans are (start, end) in seconds, in order of time."""
+    """What share of the video, or of ``part`` of it, was analysed (0..1).
+
+    Spans are (start, end) in seconds, in order of time.
+    """
 
     analysed: Share = 1.0
     holes: Spans = ()
-    """Spans that could not be decoded."""
+    """Spans of which there is no picture."""
     scanned: Spans = ()
     """Only key frames were decoded."""
+    hole_reasons: tuple[Line, ...] = ()
+    """Why, for each hole; empty where that is not known."""
+    unsure: Spans = ()
+    """Without a picture, but in a video whose pictures come at all sorts of distances: perhaps there should be none."""
+    part: tuple[Seconds, Seconds] | None = None
+    """What was to be analysed; None is all of the video."""
 
 
 def covered(

@@ -19,5 +19,10 @@ class ReadOptions:
     end: float | None = None
     """Seconds up to which they are; None is the end of the video."""
 
+    @property
+    def part(self) -> tuple[float, float | None] | None:
+        """``start`` and ``end``; None is all of the video."""
+        return None if self.start == 0 and self.end is None else (self.start, self.end)
+
 
 WHOLE = ReadOptions()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from av.sidedata.sidedata import SideData
@@ -18,6 +19,8 @@ from dsanet_cli.video.options import WHOLE, ReadOptions
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB in 0..255."""
 
+TIME_STEP = 1e-3
+"""Seconds; times closer than this are the same."""
 LATE_START = 0.5
 """Seconds from the start of the sound to the first frame that are no hole; encoders of sound start a little early."""
 NO_PICTURE = "no picture yet"
@@ -39,14 +42,14 @@ class Hole:
 class VideoInfo:
     """What a video file holds: counted frame by frame, not taken from its header.
 
-    ``frames`` counts those that cannot be decoded too. ``fps`` is the average rate, and ``fps_assumed`` says that the
-    file has none; ``duration`` is in seconds from the start of the file (of sound or picture) to the end of the last
-    frame, or to where the header says that the video ends if the file breaks off before; ``width`` and ``height`` are
-    as displayed, after the rotation that the file asks for; ``codec`` is ffmpeg's name for it (``h264``, ``hevc``);
-    ``bytes`` is the size of the file when it was opened; ``gaps`` are the holes in order and apart from each other,
-    ``unsure`` the spans (start, end) in seconds without a frame of which nobody can say whether there should be some.
-    ``stream`` is the number of the video stream, from 0, out of ``streams``; ``part`` the span that was looked at,
-    where that is not the whole video.
+    ``frames`` counts those that cannot be decoded too. ``fps`` is the average rate, and ``fps_from`` where it is from
+    if the file gives none; ``duration`` is in seconds from the start of the file (of sound or picture) to the end of
+    the last frame, or to where the header says that the video ends if the file breaks off before; ``width`` and
+    ``height`` are as displayed, after the rotation that the file asks for; ``codec`` is ffmpeg's name for it
+    (``h264``, ``hevc``); ``bytes`` is the size of the file when it was opened; ``gaps`` are the holes in order and
+    apart from each other, ``unsure`` the spans (start, end) in seconds without a frame of which nobody can say
+    whether there should be some. ``stream`` is the number of the video stream, from 0, out of ``streams``; ``part``
+    the span that was looked at, where that is not the whole video.
     """
 
     path: Path
@@ -61,7 +64,7 @@ class VideoInfo:
     unsure: tuple[tuple[float, float], ...] = ()
     stream: int = 0
     streams: int = 1
-    fps_assumed: bool = False
+    fps_from: Literal["assumed", "option"] | None = None
     part: tuple[float, float] | None = None
 
     @property
@@ -84,7 +87,7 @@ def _joined(holes: Sequence[Hole]) -> Iterator[Hole]:
     for hole in holes:
         if current is None:
             current = hole
-        elif hole.start <= current.end:
+        elif hole.start < current.end + TIME_STEP:
             reasons = [current.reason] if hole.reason in current.reason else [current.reason, hole.reason]
             current = Hole(current.start, max(current.end, hole.end), ", ".join(reasons))
         else:
@@ -148,7 +151,7 @@ def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInf
         bytes=size,
         stream=demuxer.number,
         streams=demuxer.streams,
-        fps_assumed=not demuxer.header.names_rate and options.fps is None,
+        fps_from=None if demuxer.header.names_rate else "assumed" if options.fps is None else "option",
     )
     return info, orientation
 
@@ -183,4 +186,30 @@ def counted(info: VideoInfo, demuxer: Demuxer, frames: int) -> VideoInfo:
         end = cut[1]
         info = info.with_hole(*cut, CUT_OFF)
     unsure = tuple((gap.start, gap.end) for gap in doubtful)
-    return replace(info, frames=frames, fps=demuxer.header.true_rate(clock.rate()), duration=end, unsure=unsure)
+    info = replace(info, frames=frames, fps=demuxer.header.true_rate(clock.rate()), duration=end, unsure=unsure)
+    return _only_part(info, demuxer.options)
+
+
+def _only_part(info: VideoInfo, options: ReadOptions) -> VideoInfo:
+    """What is missing of the part of a video that was to be read.
+
+    Raises:
+        VideoError: it has no such part.
+    """
+    if options.part is None:
+        return info
+    if options.start >= info.duration:
+        raise video_error(info.path, f"lasts {info.duration:.1f} s, so nothing of it is after --from {options.start:g}")
+    part = options.start, info.duration if options.end is None else min(options.end, info.duration)
+    holes = [Hole(*_common(part, hole.start, hole.end), hole.reason) for hole in info.gaps]
+    unsure = (_common(part, *span) for span in info.unsure)
+    return replace(
+        info,
+        gaps=tuple(hole for hole in holes if hole.start < hole.end),
+        unsure=tuple((start, end) for start, end in unsure if start < end),
+        part=part,
+    )
+
+
+def _common(part: tuple[float, float], start: float, end: float) -> tuple[float, float]:
+    return max(part[0], start), min(part[1], end)

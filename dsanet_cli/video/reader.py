@@ -164,7 +164,7 @@ class VideoReader:
         for stretch in Grid(demuxer, self._snippet_frames, self._whole).stretches():
             self._alive()
             yield stretch
-            frames += len(stretch.numbers)
+            frames += len(stretch.chunk.frames)
         self.info = counted(self.info, demuxer, frames)
 
     def _advance(self, span: Span) -> None:

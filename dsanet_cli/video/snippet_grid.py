@@ -20,9 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from dsanet_cli.video.demux import Chunk, Demuxer
-
-TIME_STEP = 1e-3
-"""Seconds; times closer than this are the same."""
+from dsanet_cli.video.probe import TIME_STEP
 
 
 @dataclass(frozen=True)
