@@ -7,7 +7,7 @@ read back after scaling, cropping to the same aspect, and lossy coding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -241,6 +241,30 @@ def write_palettes(path: Path, frames: int, seed: int = 0) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def restamp(source: Path, target: Path, stamp: Callable[[int, float], float | None], *, strays: bool = False) -> Path:
+    """Copy a video's compressed frames into another file with other time stamps.
+
+    Args:
+        stamp: Gives the seconds at which a frame is shown, from its number in decoding order and those that it had;
+            None leaves the frame out.
+        strays: Leave the times of decoding as they were, without which no order of frames can be written.
+    """
+    with av.open(str(source)) as read, av.open(str(target), "w") as written:
+        stream = read.streams.video[0]
+        copy = written.add_stream_from_template(stream, opaque=True)
+        for number, packet in enumerate(packet for packet in read.demux(stream) if packet.size):
+            before = float(packet.pts * packet.time_base)
+            after = stamp(number, before)
+            if after is not None:
+                moved = round((after - before) / packet.time_base)
+                packet.pts += moved
+                if packet.dts is not None and not strays:
+                    packet.dts += moved
+                packet.stream = copy
+                written.mux(packet)
+    return target
 
 
 def damage(path: Path, first: int, count: int) -> Path:

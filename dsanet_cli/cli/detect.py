@@ -97,7 +97,7 @@ def detect(
         float | None,
         typer.Option(
             min=0.001,
-            help="Frames per second behind a feature file or of pictures (30 if not given), or of a video without (25).",
+            help="Frames per second of feature files and pictures (30 if not given), and of videos without (25).",
         ),
     ] = None,
     start: Annotated[

@@ -13,7 +13,7 @@ from dsanet_cli.files.sources import Source
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray
 from dsanet_cli.pipeline.pipeline import Collector
 from dsanet_cli.video.container import video_error
-from dsanet_cli.video.probe import VideoInfo
+from dsanet_cli.video.probe import UNDECODABLE, Hole, VideoInfo
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class FeatureCollector(Collector[VideoFeatures]):
             VideoError: there should be another before it.
         """
         if snippet.index != len(self._features):
-            raise self._hole(self._end, snippet.start)
+            raise self._hole(Hole(self._end, snippet.start, UNDECODABLE))
         self._features.append(np.stack([frames.mean(axis=0) for frames in snippet.features]))
         self._end = snippet.end
 
@@ -56,13 +56,13 @@ class FeatureCollector(Collector[VideoFeatures]):
         Raises:
             VideoError: the video has a hole.
         """
-        if info.holes:
-            raise self._hole(*info.holes[0])
+        if info.gaps:
+            raise self._hole(info.gaps[0])
         return VideoFeatures(np.stack(self._features), self._origin)
 
-    def _hole(self, start: float, end: float) -> VideoError:
+    def _hole(self, hole: Hole) -> VideoError:
         return video_error(
             self._source.path,
-            f"cannot be decoded from {start:.1f} s to {end:.1f} s, and features with a gap would be out of time; "
+            f"{hole.reason} from {hole.start:.1f} s to {hole.end:.1f} s, and features with a gap would be out of time; "
             "copy it again, or cut it there",
         )

@@ -251,7 +251,7 @@ class Demuxer:
         """Packets with time stamps that can be believed; those around missing ones are marked as corrupt."""
         packets: Iterator[tuple[Packet[VideoStream], int]] = ((packet, 0) for packet in self._packets())
         if self._format in STAMPLESS_FORMATS:
-            packets = numbered(self._packets(), self._stream)
+            packets = numbered(self._packets(), self._stream, self._container.size)
         ahead = deque(itertools.islice(packets, AHEAD))
         before: Packet[VideoStream] | None = None
         moved = 0
@@ -259,8 +259,9 @@ class Demuxer:
             if following is not None:
                 ahead.append(following)
             packet, shift = ahead.popleft()
-            stamps = [stamp for later, _ in ahead if (stamp := _stamp(later)) is not None]
-            believed = self._line.believe(_stamp(packet), stamps)
+            stamps = [value for later, _ in ahead if (value := _stamp(later)) is not None]
+            stamp = _stamp(packet)
+            believed = self._line.believe(stamp, stamps)
             if packet.is_corrupt and self._line.starts_anew(stamps):  # only another count of transport packets
                 packet.is_corrupt = False
             if before is None and self.clock.zero is None and believed.stamp is not None:
@@ -268,20 +269,16 @@ class Demuxer:
             silent = not self._shows(bytes(packet))
             if silent:  # the second field of a key frame does not stand alone
                 packet.is_keyframe = False
-            suspect = believed.gap and self._loses()
+            suspect = believed.gap and self._format not in INDEXED_FORMATS
             lost = shift > moved or packet.is_corrupt or (suspect and not packet.is_keyframe)
             packet.pts, packet.opaque, moved = believed.stamp, _Mark(believed.guessed, lost, silent), shift
             if suspect or lost:
-                _spoil(before, packet)
+                _spoil(before, packet, has_leading=any(later < (stamp or 0) for later in stamps))
             if before is not None:
                 yield before
             before = packet
         if before is not None:
             yield before
-
-    def _loses(self) -> bool:
-        """Whether frames are missing where there is a gap."""
-        return self._format not in INDEXED_FORMATS and not self.clock.varies()
 
     def _groups(self) -> Iterator[Group]:
         group: Group | None = None
@@ -370,16 +367,18 @@ def _mark(packet: Packet[VideoStream]) -> _Mark:
     return mark if isinstance(mark, _Mark) else _Mark()
 
 
-def _spoil(before: Packet[VideoStream] | None, packet: Packet[VideoStream]) -> None:
-    """Mark as corrupt what builds on missing frames: what follows up to a key frame.
+def _spoil(before: Packet[VideoStream] | None, packet: Packet[VideoStream], has_leading: bool) -> None:
+    """Mark as corrupt, where frames are missing before ``packet``, what makes decoders lose all that builds on them.
 
-    decoded    P  P  P  ...  P  P  I  P        decoded    P  P  P  ...  I  B  B  P
-    corrupt                  x                 corrupt          x
-    unsound                  x  x              unsound          x          x  x        (open group)
+    ::
+
+        decoded    P  P  P  ...  P  P  I  P        P  P  P  ...  I  B  B  P
+        corrupt                  x                       x
+        lost                     x  x                    x          x  x        (open group)
     """
     if not packet.is_keyframe:
         packet.is_corrupt = True
-    elif before is not None:
+    elif has_leading and before is not None:
         before.is_corrupt = True
 
 

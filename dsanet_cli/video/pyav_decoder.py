@@ -166,6 +166,9 @@ class PyavDecoder:
         if self._is_foreign(packet) or packet.is_corrupt:  # or builds on what is missing, which decoders hide
             self._lost = True
             self._unsound.add(serial)
+        if packet.is_corrupt:  # the order of the frames before it would suffer, too
+            self._decode(None)
+            self._decoder.flush_buffers()
         if not self._decode(copy, silent):
             self._lost = True
 

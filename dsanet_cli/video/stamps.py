@@ -40,7 +40,7 @@ class Believed:
     Attributes:
         stamp: In ticks of the stream's time base; None where nothing is known.
         guessed: The file has none, or one that is not believed.
-        gap: Far after the frames before, and believed.
+        gap: Far after the frames before, and believed, though frames are evenly spread.
     """
 
     stamp: int | None
@@ -103,12 +103,13 @@ class StampLine:
                 self.latest_stray = max(self.latest_stray, stamp, *ahead)
             self._shift += self._front + self.step - at
             return self._accept(self._front + self.step)
-        return self._accept(at, gap=at - self._front > self.gap)
+        return self._accept(at, gap=at - self._front > self.gap and self._is_steady(later))
 
     def starts_anew(self, ahead: Sequence[int]) -> bool:
-        """Whether most of the stamps ``ahead`` are far before the latest one: another recording follows."""
+        """Whether most of the stamps ``ahead`` have nothing to do with those before: another recording follows."""
         front = 0 if self._front is None else self._front
-        return sum(value + self._shift < front - self._back for value in ahead) > len(ahead) / 2
+        distances = [value + self._shift - front for value in ahead]
+        return sum(not -self._back <= distance <= self._longest_gap for distance in distances) > len(ahead) / 2
 
     @property
     def _back(self) -> float:
@@ -175,7 +176,7 @@ class StampLine:
     def _is_steady(self, later: Sequence[int]) -> bool:
         """Whether frames are evenly spread, those after this one included."""
         stamps = sorted({*self._recent, *later})
-        near = sum(after - before <= 2 * self.step for before, after in pairwise(stamps))
+        near = sum(self.step / 2 <= after - before <= 2 * self.step for before, after in pairwise(stamps))
         return len(stamps) > AHEAD and near > AGREEING * (len(stamps) - 1)
 
     def _free_place(self, ahead: Sequence[int]) -> int:
@@ -183,7 +184,7 @@ class StampLine:
         assert self._front is not None
         if not self._reordered:
             following = ahead[0] + self._shift - self._front if ahead else self.step
-            return self._front + (min(self.step, following) if following >= 0 else self.step)
+            return self._front + (min(self.step, following) if following > 0 else self.step)
         near = self._front + AHEAD * self.gap
         stamps = sorted({*self._recent, *(value + self._shift for value in ahead if value + self._shift < near)})
         for earlier, later in pairwise(stamps):
