@@ -33,6 +33,8 @@ def without_effect(
             "--encoder-weights": work.detect.encoder_weights is not None,
             "--precision": work.detect.precision != "auto",
             "--scan": work.detect.scan_level is not None,
+            "--stream": work.detect.reading.stream is not None,
+            "--from or --to": work.detect.reading.part is not None,
         }
         for option in (option for option, is_given in given.items() if is_given):
             yield f"{option} has no effect on feature files, which are neither decoded nor encoded"

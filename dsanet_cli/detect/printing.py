@@ -25,11 +25,13 @@ class Printer:
         on_stderr: Print events on stderr too, since the result itself goes to stdout.
         quiet: Print events and errors only.
         several: Name the video in each line about one, since there are several.
+        fps_given: A frame rate was; say so, once, where a video has its own.
     """
 
-    def __init__(self, on_stderr: bool, quiet: bool, several: bool) -> None:
+    def __init__(self, on_stderr: bool, quiet: bool, several: bool, fps_given: bool = False) -> None:
         self._quiet = quiet
         self._several = several
+        self._fps_given = fps_given
         self._events = plain_console(stderr=on_stderr)
         self._log = plain_console(stderr=True, quiet=quiet)
         self._errors = plain_console(stderr=True)
@@ -59,6 +61,9 @@ class Printer:
             self.log(f"{path}: {format_coverage(timeline)}")
         for remark in format_remarks(timeline):
             self.log(f"{path}: {remark}")
+        if self._fps_given and timeline.video.codec is not None and timeline.video.fps_from is None:
+            self._fps_given = False
+            self.log(f"{path}: gives its own frame rate, so --fps has no effect")
 
     def kept(self, kept: int, remaining: int, outdated: int) -> None:
         """Print how many results of an earlier run stand, and how many of those to do another version has done."""

@@ -198,6 +198,8 @@ def _has_rate(timeline: Timeline, source: Source, settings: DetectSettings) -> b
     """Whether a timeline has the frame rate that was asked for, where the source leaves that open."""
     if is_feature_file(source.path):
         return timeline.video.fps == settings.feature_fps
+    if isinstance(source.path, Pictures):
+        return timeline.video.fps == source.path.fps
     return timeline.video.fps_from is None or timeline.video.fps == (settings.reading.fps or DEFAULT_RATE)
 
 

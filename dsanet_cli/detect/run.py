@@ -114,7 +114,12 @@ class _Run:
 
     def __init__(self, settings: BatchSettings, several: bool) -> None:
         self.settings = settings
-        self.printer = Printer(on_stderr=settings.work.output is None, quiet=settings.quiet, several=several)
+        self.printer = Printer(
+            on_stderr=settings.work.output is None,
+            quiet=settings.quiet,
+            several=several,
+            fps_given=settings.work.detect.reading.fps is not None,
+        )
         self.rows: list[SummaryRow] = []
         named_folder = any(map(os.path.isdir, settings.sources))
         self.skip_done = named_folder if settings.skip_existing is None else settings.skip_existing

@@ -33,8 +33,16 @@ def open_source(
     options: ReadOptions,
     whole: bool,
 ) -> VideoReader | PictureReader:
-    """Open a video or pictures; as ``open_video``."""
+    """Open a video or pictures; as ``open_video``.
+
+    Raises:
+        VideoError: as there, or pictures have no such stream.
+    """
     if isinstance(path, Pictures):
+        if options.stream:
+            raise video_error(
+                path, f"pictures have one stream, counted from 0, so there is no --stream {options.stream}"
+            )
         return PictureReader(path, size, sampled_frames, snippet_frames, alive, options)
     return open_video(path, size, sampled_frames, snippet_frames, threads, alive, options, whole)
 
@@ -99,7 +107,8 @@ class PictureReader:
                 frame, codec = found
                 height, width = (frame.width, frame.height) if _turns(frame) % 2 else (frame.height, frame.width)
                 duration = float(len(path.files) / path.fps)
-                return VideoInfo(path, 0, path.fps, duration, width, height, codec, path.stat().st_size)
+                size = path.stat().st_size
+                return VideoInfo(path, 0, path.fps, duration, width, height, codec, size, fps_from="option")
         count = len(path.files)
         raise video_error(path, f"none of the {count} pictures can be decoded; check that they open elsewhere")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from commands import FAULTY, LONG, run, start
-from media import damage, read_number, write_video
+from media import damage, read_number, restamp, write_video
 from tiny import MARGINS, WIDTH, tiny_clip, tiny_config
 from typer.testing import CliRunner
 
@@ -528,3 +528,14 @@ def test_every_video_failed(model, tmp_path):
     (tmp_path / "a.mp4").write_text("not a video")
     arguments = ("extract", tmp_path / "a.mp4", "-o", tmp_path / "out", "--model", model, "-q")
     assert CliRunner().invoke(app, [str(argument) for argument in arguments]).exit_code == 1
+
+
+def test_missing_frames_are_refused_and_pauses_are_not(extract, tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", 200, gop=25)
+    restamp(whole, tmp_path / "hole.mkv", lambda number, time: None if 50 <= number < 100 else time)
+    restamp(whole, tmp_path / "pauses.mkv", lambda number, time: time + 20 * (number // 50))
+    restamp(whole, tmp_path / "late.mkv", lambda number, time: time + 16)
+    assert extract("hole.mkv", "pauses.mkv", "late.mkv") == ExtractOutcome(2, 0, 1)
+    for name in ("pauses", "late"):
+        (path,) = (tmp_path / "out").glob(f"{name}*.npy")
+        assert len(load_features(path, WIDTH)) == 12
