@@ -17,6 +17,7 @@ from dsanet_cli.features.sidecar import Extraction, write_extraction
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.batcher import FrameBatcher
+from dsanet_cli.timeline.timeline import ModelFacts, Sampling, VideoFacts, build_timeline
 from dsanet_cli.video.reader import open_video
 
 SENSITIVE = EventRule(threshold=0.0, release=0.0)
@@ -146,3 +147,25 @@ def test_peak_frames_stay_few_in_a_long_video():
         peaks.add(scores, snippets, 4 * number)
     assert len(peaks._kept) == analysis_module.KEPT_THUMBNAILS
     assert all(kept[0] == pytest.approx(0.9) for kept in peaks._kept)
+
+
+def test_a_frame_is_given_to_its_own_event_only():
+    peaks = PeakFrames(threshold=0.5)
+    picture = np.full((2, 2, 3), 7, np.uint8)
+    scores = np.array([0.9, 0.0, 0.0, 0.8, 0.0, 0.7], np.float32)
+    kept = {3: picture}  # the other events' frames were not among the best of a long video
+    snippets = [SnippetFeature(float(n), n + 1.0, np.zeros(1, np.float32), kept.get(n)) for n in range(6)]
+    peaks.add(scores, snippets, 0)
+    timeline = build_timeline(
+        VideoFacts("a.mp4", 96, 6.0),
+        ModelFacts("tiny", "00"),
+        ("normal", "fighting"),
+        Sampling(16, 2, "fp32"),
+        EventRule(0.5, 0.5, merge_gap=0.0, min_length=0.0),
+        np.arange(6.0),
+        np.arange(6.0) + 1,
+        scores,
+        np.stack([1 - scores, scores], axis=1),
+    )
+    assert len(timeline.events) == 3
+    assert list(peaks.of(timeline)) == [1]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import time
 from pathlib import PurePath
@@ -59,6 +60,44 @@ def test_a_write_that_a_service_refuses_leaves_the_file_as_it_was(monkeypatch):
     ):
         write_nothing(folder)
     assert folder.read(NAME) == b"before"
+
+
+def test_a_write_that_breaks_off_leaves_the_file_as_it_was(monkeypatch):
+    folder = open_folder("memory://bucket/out")
+    with folder.write(NAME, "w") as stream:
+        stream.write("before")
+    write = io.BytesIO.write
+
+    def break_off(self, data):
+        write(self, data[:2])
+        raise OSError("connection lost")
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFile.write", break_off, raising=False)
+    with pytest.raises(OutputError, match="connection lost"), folder.write(NAME, "wb") as stream:
+        stream.write(b"after")
+    assert folder.read(NAME) == b"before"
+
+
+def test_all_files_are_listed(place):
+    folder = open_folder(place)
+    assert folder.names() == []
+    for name in (NAME, PurePath("c.csv"), PurePath("a", "d", "e.png")):
+        with folder.write(name, "w") as stream:
+            stream.write("x")
+    assert sorted(folder.names()) == sorted([NAME, PurePath("c.csv"), PurePath("a", "d", "e.png")])
+    assert folder.exists(NAME)
+    assert not folder.exists(PurePath("none"))
+
+
+def test_the_ends_of_a_file(place):
+    folder = open_folder(place)
+    with folder.write(NAME, "w") as stream:
+        stream.write("0123456789")
+    assert folder.read_ends(NAME, 3) == (b"012", b"789")
+    assert folder.read_ends(NAME, 8) == (b"01234567", b"23456789")
+    assert folder.read_ends(NAME, 99) == (b"0123456789", b"0123456789")
+    with pytest.raises(OutputError, match="cannot be read"):
+        folder.read_ends(PurePath("none"), 3)
 
 
 def write_nothing(folder):

@@ -134,14 +134,15 @@ def test_log_and_loss_curves(straight):
     assert (straight / "losses.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_ctrl_c_leaves_what_resume_needs(command, straight, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_what_resume_needs(command, straight, tmp_path, number):
     with subprocess.Popen([DSANET, *command, "broken"], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if "epoch 3/" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest = process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "go on with --resume" in rest
     assert "Traceback" not in rest
     stopped = json.loads((tmp_path / "broken" / "best" / "config.json").read_text())["training"]["steps"]
@@ -151,6 +152,26 @@ def test_ctrl_c_leaves_what_resume_needs(command, straight, tmp_path):
     assert f"resuming after step {stopped.split()[0]} of 120" in resumed.stderr
     assert head(tmp_path / "broken") == head(straight)
     assert (tmp_path / "broken" / "log.csv").read_text() == (straight / "log.csv").read_text()
+
+
+def test_a_training_killed_as_an_epoch_ends_misses_none_in_its_log(settings, tmp_path, monkeypatch):
+    run_training(settings("whole", epochs=3))
+    save, calls = train_command.save_checkpoint, []
+
+    def die(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise SystemExit(9)
+        save(*arguments)
+
+    monkeypatch.setattr(train_command, "save_checkpoint", die)
+    with pytest.raises(SystemExit):
+        run_training(settings(epochs=3))
+    log = tmp_path / "out" / "log.csv"
+    assert log.read_text() == "".join((tmp_path / "whole" / "log.csv").read_text().splitlines(True)[:7])
+    monkeypatch.setattr(train_command, "save_checkpoint", save)
+    run_training(settings(epochs=3, resume=True))
+    assert log.read_text() == (tmp_path / "whole" / "log.csv").read_text()
 
 
 def test_a_training_stopped_before_any_validation_leaves_no_model(settings, tmp_path, capsys):

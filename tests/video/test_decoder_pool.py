@@ -7,11 +7,13 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from media import read_number, write_video
 
 from dsanet_cli.errors import VideoError
+from dsanet_cli.video import decoder_pool
 from dsanet_cli.video.decoder_pool import DecoderPool, Task
 from dsanet_cli.video.demux import CHUNK_FRAMES
 from dsanet_cli.video.messages import DecodeJob, Decoding, Finished, Opened, Scanned
@@ -227,3 +229,23 @@ def test_an_error_in_the_tasks_reaches_the_caller():
 
     with pytest.raises(RuntimeError, match="no more"):
         list(DecoderPool(2, 60, 1).run(tasks()))
+
+
+@pytest.mark.parametrize(("started", "limit"), [(True, 3.0), (False, decoder_pool.START_TIMEOUT)])
+def test_a_decoder_is_given_up_at_the_limit_and_not_long_after(monkeypatch, started, limit):
+    ticks = 0
+
+    def tick(seconds):
+        nonlocal ticks
+        ticks += 1
+        assert ticks < 10_000
+
+    alive = threading.Event()
+    alive.set()
+    decoder = SimpleNamespace(waiting=True, silence=0.0, stalled=False, started=started, kill=alive.clear)
+    monkeypatch.setattr(decoder_pool.time, "sleep", tick)
+    pool = DecoderPool(1, 3.0, 8)
+    pool._decoders[0] = decoder
+    pool._watch([SimpleNamespace(is_alive=alive.is_set)])
+    assert decoder.stalled
+    assert ticks == limit / decoder_pool.WATCH_INTERVAL + 1
