@@ -12,6 +12,9 @@ from dsanet_cli.video.messages import DecodeJob, Placed, Reply, Start, Wanted
 from dsanet_cli.video.picture_ring import PictureRing
 from dsanet_cli.video.reader import Snippet
 
+APART = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""On Windows, keeps Ctrl-C from decoder processes, which the program ends itself; elsewhere a signal mask does."""
+
 
 class DecoderEnded(Exception):
     """A decoder process ended, or was killed because it stalled."""
@@ -33,7 +36,9 @@ class DecoderProcess:
         files = () if ring is None else (ring.place.file,)
         self._folder = tempfile.TemporaryDirectory(prefix="dsanet-", ignore_cleanup_errors=True)
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=files)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=files, creationflags=APART
+            )
         except OSError:
             self._folder.cleanup()
             raise
