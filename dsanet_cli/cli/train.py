@@ -61,6 +61,9 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="(default: the preset's)")] = None,
     without: Annotated[list[Part] | None, typer.Option(help="Leave out a part of the method; repeat for more.")] = None,
+    start_from: Annotated[
+        str | None, typer.Option("--start-from", help="Model whose head to start from, instead of random weights.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model whose encoder made the features.")] = None,
     encoder: Annotated[
         str | None, typer.Option(help="open_clip model that made the features. (default: what extract noted)")
@@ -96,6 +99,7 @@ def train(
             root=root,
             skip_missing=skip_missing,
             select_on_test=on_test,
+            start_from=start_from,
             encoder=EncoderChoice(model=model, architecture=encoder, tag=tag, weights=encoder_weights),
             without=tuple(str(part).replace("-", "_") for part in without or ()),
             epochs=epochs,

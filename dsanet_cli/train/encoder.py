@@ -46,13 +46,14 @@ class TrainingEncoder:
         return split_towers(self.clip)
 
 
-def training_encoder(choice: EncoderChoice, features: Sequence[Path]) -> TrainingEncoder:
+def training_encoder(choice: EncoderChoice, features: Sequence[Path], start_from: str | None = None) -> TrainingEncoder:
     """Load both towers of the encoder that feature files were made with.
 
     Args:
         choice: The encoder options; with none, the encoder in the features' sidecar, or without a sidecar the
             published one.
         features: The files; the first one with a sidecar speaks for all.
+        start_from: A model whose encoder it is where neither says.
 
     Raises:
         UsageError: options that contradict each other.
@@ -63,6 +64,8 @@ def training_encoder(choice: EncoderChoice, features: Sequence[Path]) -> Trainin
     made = next((found for found in map(read_extraction, folders) if found is not None), None)
     if made is not None and choice.model is None and choice.architecture is None:
         choice = _choice_of(made, choice.weights)
+    elif start_from is not None and choice.model is None and choice.architecture is None:
+        choice = dataclasses.replace(choice, model=start_from)
     chosen = choose_encoder(choice)
     config = chosen.config
     if chosen.model is not None and config.pretrained is None:

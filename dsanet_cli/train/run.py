@@ -21,6 +21,7 @@ from dsanet_cli.evaluate.evaluation import TruthFiles
 from dsanet_cli.features.encoder_check import note_without_sidecar
 from dsanet_cli.features.lists import ListedFeature, read_list, require_files
 from dsanet_cli.models.classes import check_width, classes_of_labels, own_preset, read_classes
+from dsanet_cli.models.directory import Model, load_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
 from dsanet_cli.models.presets import PRESETS, Preset
 from dsanet_cli.text import format_clock
@@ -30,6 +31,7 @@ from dsanet_cli.train.dataset import LabelledFeatures, label_features
 from dsanet_cli.train.encoder import TrainingEncoder, training_encoder
 from dsanet_cli.train.log import TrainingLog
 from dsanet_cli.train.selection import Selection, digest_files, on_test_list, on_training_list
+from dsanet_cli.train.start import classes_of_model, start_from, with_head_of
 from dsanet_cli.train.trainer import Step, Trainer
 
 BEST, LAST = "best", "last"
@@ -59,6 +61,8 @@ class TrainSettings:
     root: Path | None = None
     skip_missing: bool = False
     select_on_test: bool = False
+    start_from: str | None = None
+    """A model whose head to start from."""
     encoder: EncoderChoice = WHAT_MADE_THEM
     without: tuple[str, ...] = ()
     epochs: int | None = None
@@ -104,8 +108,9 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
     _check(settings)
     log = plain_console(stderr=True, quiet=settings.quiet)
     listed, missing = _present(settings.train_list, settings, log)
-    encoder = training_encoder(settings.encoder, [row.path for row in listed])
-    preset = _preset(settings, listed, encoder)
+    encoder = training_encoder(settings.encoder, [row.path for row in listed], settings.start_from)
+    start = None if settings.start_from is None else load_model(settings.start_from)
+    preset = _preset(settings, listed, encoder, start)
     if note := note_without_sidecar(row.path for row in listed):
         log.print(note)
     videos = label_features(listed, preset)
@@ -122,7 +127,9 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
     if saved is not None and settings.epochs is None:
         preset = dataclasses.replace(preset, epochs=saved.epochs)
     trainer = Trainer(preset, selection.training, encoder.clip, device, settings.precision)
-    facts = _facts(settings, preset, selection)
+    facts = {**_facts(settings, preset, selection), "start": "" if start is None else start.sha256}
+    if start is not None:
+        start_from(trainer, start)
     if saved is not None:
         go_on(saved, trainer, facts)
         more = f", {saved.epochs} epochs before" if preset.epochs > saved.epochs else ""
@@ -170,7 +177,9 @@ def _present(path: Path, settings: TrainSettings, log: Console) -> tuple[list[Li
     return found, len(missing)
 
 
-def _preset(settings: TrainSettings, listed: Sequence[ListedFeature], encoder: TrainingEncoder) -> Preset:
+def _preset(
+    settings: TrainSettings, listed: Sequence[ListedFeature], encoder: TrainingEncoder, start: Model | None
+) -> Preset:
     if settings.preset is not None:
         preset = dataclasses.replace(PRESETS[settings.preset], encoder=encoder.config)
         check_width(preset, encoder.config)
@@ -180,7 +189,10 @@ def _preset(settings: TrainSettings, listed: Sequence[ListedFeature], encoder: T
             own = read_classes(settings.classes)
         else:
             own = classes_of_labels({row.label for row in listed}, settings.train_list)
+            own = own if start is None else classes_of_model(start, own)
         preset = own_preset(name, own, encoder.config, encoder.clip)
+    if start is not None:
+        preset = with_head_of(preset, start, encoder, published=settings.preset is not None)
     parts = Parts(**{f.name: f.name not in settings.without for f in dataclasses.fields(Parts)})
     return dataclasses.replace(
         preset,

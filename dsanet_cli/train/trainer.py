@@ -153,6 +153,13 @@ class Trainer:
         self._normality_schedule.step()
         return losses
 
+    def start_from(self, head: Mapping[str, Tensor], text_adapter: Mapping[str, Tensor] | None) -> None:
+        """Take the weights of another model's head and text adapter instead of random ones, before the first step."""
+        self.model.head.load_state_dict(head)
+        if text_adapter is not None:
+            self.model.text_adapter.load_state_dict(text_adapter)
+        self._best_state = copy.deepcopy(self.model.state_dict())
+
     def load_best(self) -> None:
         """Return to the weights that validated best."""
         self.model.load_state_dict(self._best_state)

@@ -378,6 +378,32 @@ def test_enough_videos_are_not_warned_about(settings, tmp_path, capsys):
     assert "warning" not in capsys.readouterr().err
 
 
+def test_a_training_starts_from_a_models_head(settings, tmp_path):
+    """With a learning rate of nothing, the model stays what it was: its classes, head and class features."""
+    run_training(settings("first"))
+    run_training(settings(start_from=str(tmp_path / "first" / "best"), learning_rate=1e-12, encoder=EncoderChoice()))
+    before, after = load_model(str(tmp_path / "first" / "best")), load_model(str(tmp_path / "out" / "best"))
+    assert after.config.classes == before.config.classes
+    torch.testing.assert_close(after.head.state_dict(), before.head.state_dict())
+    torch.testing.assert_close(after.text_features, before.text_features)
+
+
+def test_a_training_on_new_classes_starts_from_a_models_head(settings, tmp_path):
+    (tmp_path / "classes.toml").write_text(CLASSES_TOML)
+    run_training(settings("first"))
+    run_training(
+        settings(start_from=str(tmp_path / "first" / "best"), learning_rate=1e-12, classes=tmp_path / "classes.toml")
+    )
+    before, after = load_model(str(tmp_path / "first" / "best")), load_model(str(tmp_path / "out" / "best"))
+    assert after.config.class_names == ("calm", "trouble")
+    torch.testing.assert_close(after.head.state_dict(), before.head.state_dict())
+
+
+def test_a_head_of_another_encoder_is_no_start(settings):
+    with pytest.raises(ModelError, match="scenes: its head takes features of another encoder"):
+        run_training(settings(start_from="scenes"))
+
+
 def test_nothing_to_resume(settings):
     with pytest.raises(UsageError, match="nothing to resume; drop --resume to begin"):
         run_training(settings(resume=True))
