@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dsanet_cli.config import EventRule
 from dsanet_cli.console import unexpected
@@ -24,10 +27,11 @@ from dsanet_cli.features.files import DEFAULT_FEATURE_FPS, load_features
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
-from dsanet_cli.pipeline.batcher import FloatArray
+from dsanet_cli.pipeline.batcher import FloatArray, FrameBatcher
 from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.timeline.timeline import ModelFacts, Sampling, VideoFacts
+from dsanet_cli.video.memory import MemoryReader
 from dsanet_cli.video.messages import Decoding
 from dsanet_cli.video.options import WHOLE, ReadOptions
 
@@ -121,6 +125,35 @@ class Detector:
             ModelError: the encoder's weights are missing or do not fit.
         """
         yield from self.pipeline(settings).run(videos, self._analysis, watch)
+
+    def detect_frames(self, frames: Iterable[tuple[float, NDArray[np.uint8]]], name: str, watch: Watch) -> Detection:
+        """Analyse frames that are in memory; see ``MemoryReader``.
+
+        Raises:
+            VideoError: there is no frame, or one that does not fit.
+            ModelError: the encoder's weights are missing or do not fit.
+        """
+        config, source = self.model.config, Source(Path(name), Path(name))
+        size = config.preprocessing.resize
+        reader = MemoryReader(frames, name, size, self.sampled_frames, config.snippet_frames)
+        sampling = dataclasses.replace(self.sampling(Path()), scan_level=None)
+        analysis = Analysis(source.path, self._scoring(), sampling)
+        batcher = FrameBatcher[None](self.load_encoder(), self.batch_size)
+        for snippet in reader.snippets():
+            watch(source, snippet)
+            batcher.add(None, snippet)
+            for _, encoded in batcher.encoded():
+                analysis.take(encoded)
+        for _, encoded in batcher.rest():
+            analysis.take(encoded)
+        height, width = reader.size
+        facts = VideoFacts(name, reader.count, reader.end - reader.start, width=width, height=height)
+        return analysis.conclude(facts)
+
+    def close(self) -> None:
+        """End the encoder's threads."""
+        if self._encoder is not None:
+            self._encoder.close()
 
     def sampling(self, path: Path) -> Sampling:
         """How snippets of ``path`` are made, as things stand; a feature file's were made before."""

@@ -98,10 +98,12 @@ class Runner:
         self._detector = Detector(model, dataclasses.replace(settings.detect, events=rule, profile=profile))
         self._results = None
         if folder is not None:
-            weights = settings.detect.encoder_weights
-            encoder_sha256 = None if weights is None else _sha256(weights)
             self._results = ResultFolder(
-                folder, settings.formats, self._detector, encoder_sha256, settings.replace_others
+                folder,
+                settings.formats,
+                self._detector,
+                weights_sha256(settings.detect.encoder_weights),
+                settings.replace_others,
             )
 
     def load_encoder(self) -> None:
@@ -203,7 +205,14 @@ def _profile(path: Path, sha256: str, model: Model) -> Profile:
     return profile
 
 
-def _sha256(path: Path) -> str:
+def weights_sha256(path: Path | None) -> str | None:
+    """SHA-256 (hex) of a file of encoder weights, None where none is given.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    if path is None:
+        return None
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import pickle
 import urllib.error
 import urllib.request
@@ -55,8 +54,6 @@ CHECKPOINT_ERRORS = (
 HUB_FILE_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 SMALLEST_TEXT_TOWER = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
 """Where only the image tower is wanted; open_clip builds no model without a text tower."""
-
-logging.getLogger("open_clip").setLevel(logging.ERROR)
 
 
 def architecture_config(encoder: EncoderConfig) -> dict[str, Any]:

@@ -23,6 +23,8 @@ CENTRE_CROP = 0
 TEN_CROPS = tuple(range(10))
 """Centre, top left, top right, bottom left, bottom right; 5 to 9 the same mirrored left to right."""
 
+_ONE_AT_A_TIME = threading.Lock()
+
 
 class _Tower:
     """An image tower where it is, with what it takes to feed it."""
@@ -90,6 +92,10 @@ class FrameEncoder:
     def dtype(self) -> torch.dtype:
         """Number format of the tower."""
         return self._tower.dtype
+
+    def close(self) -> None:
+        """End the lanes, once they are done."""
+        self._pool.shutdown()
 
     def submit(self, frames: NDArray[np.uint8], crop: int = CENTRE_CROP) -> Future[NDArray[np.float32]]:
         """``encode`` in the next free lane."""
@@ -182,9 +188,23 @@ class FrameEncoder:
 
 def _prepare_lane(device: torch.device) -> None:
     """Set up the calling thread as a lane."""
-    torch.set_num_threads(1)
+    _compute_alone()
     if device.type == "cuda":
         torch.cuda.set_stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+
+
+def _compute_alone() -> None:
+    """Let the calling thread compute without others, and leave those of the host program as they are.
+
+    ``torch.set_num_threads`` counts for the thread that calls it, and for all that have not computed yet. So a thread
+    that nobody needs sets the latter back.
+    """
+    with _ONE_AT_A_TIME:
+        others = torch.get_num_threads()  # asking also sets up this thread, which would be done later otherwise
+        torch.set_num_threads(1)
+        resetter = threading.Thread(target=torch.set_num_threads, args=(others,))
+        resetter.start()
+        resetter.join()
 
 
 def crop_images(images: Tensor, size: Sequence[int], crop: int) -> Tensor:

@@ -135,7 +135,7 @@ def user_models_folder() -> Path:
         raise OutputError("no home folder for models; name a folder in the variable DSANET_MODELS") from error
 
 
-def find_model(name: str) -> Path:
+def find_model(name: str | os.PathLike[str]) -> Path:
     """The directory of the model called ``name``, which may be a path itself.
 
     Raises:
@@ -146,7 +146,7 @@ def find_model(name: str) -> Path:
         recover(directory)
         if os.path.exists(directory / CONFIG_FILE):  # unlike Path.exists, no error where a home is not ours to read
             return directory
-    raise ModelError(_why_no_model(name))
+    raise ModelError(_why_no_model(os.fspath(name)))
 
 
 def _why_no_model(name: str) -> str:
@@ -194,7 +194,7 @@ def read_config(directory: Path) -> ModelConfig:
         raise ModelError(f"{path}: {error}; bring the model directory again, or update dsanet") from error
 
 
-def load_model(name: str) -> Model:
+def load_model(name: str | os.PathLike[str]) -> Model:
     """Load the head of a model by name or path; the files it needs to detect are checked against their hashes.
 
     Raises:

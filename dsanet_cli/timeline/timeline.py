@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -132,6 +133,19 @@ class Event:
 
 
 @dataclass(frozen=True)
+class ScoredSnippet:
+    """One row of the score curve; times in seconds, the score in 0..1."""
+
+    start: float
+    end: float
+    score: float
+    label: str
+    """The normal class below the threshold, else the likeliest other."""
+    probabilities: tuple[float, ...]
+    """One per class, in the order of the class names, summing to 1."""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The video in one line: is there an event, of which class, and the highest score of all snippets."""
 
@@ -167,6 +181,8 @@ class Timeline:
     verdict: Verdict
     program: str | None = None
     """Name and version of what wrote it."""
+    thumbnails: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    """A picture (H, W, 3) RGB of each event's peak, by the event's number, where they were asked for; in no file."""
 
     def __post_init__(self) -> None:
         n, c = len(self.starts), len(self.class_names)
@@ -187,6 +203,22 @@ class Timeline:
     def labels(self) -> NDArray[np.intp]:
         """(N,) index of each snippet's class, see :func:`snippet_labels`."""
         return snippet_labels(self.scores, self.probabilities, self.rule.threshold)
+
+    @property
+    def snippets(self) -> tuple[ScoredSnippet, ...]:
+        """The N snippets one by one, for those who do without arrays."""
+        labels = (self.class_names[label] for label in self.labels)
+        times, scores = (self.starts.tolist(), self.ends.tolist()), self.scores.tolist()
+        rows = zip(*times, scores, labels, map(tuple, self.probabilities.tolist()), strict=True)
+        return tuple(ScoredSnippet(*row) for row in rows)
+
+    def to_json(self) -> str:
+        """What ``dsanet detect`` writes as the timeline's JSON file, in UTF-8."""
+        from dsanet_cli.timeline.files import write_json  # noqa: PLC0415 - which imports this module
+
+        stream = io.StringIO()
+        write_json(self, stream)
+        return stream.getvalue()
 
 
 def build_timeline(

@@ -1,0 +1,101 @@
+"""Frames that are in memory already, from a camera, an array or another decoder, as the snippets of a video."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from dsanet_cli.errors import VideoError
+from dsanet_cli.video.probe import Picture
+from dsanet_cli.video.pyav_decoder import Scaler
+from dsanet_cli.video.reader import Snippet, sample_offsets
+
+LONGEST_SIDE = 16384
+"""Pixels; a limit of the scaler."""
+LATEST = 1e10
+"""Seconds; what results can say."""
+
+
+class MemoryReader:
+    """Reads frames as ``VideoReader`` does a file; they are resized as they come, so that none is kept.
+
+    Args:
+        frames: Of (time in seconds, (H, W, 3) uint8 RGB), in order of time, each of any size.
+        name: What to call them in messages.
+        size: (height, width) in pixels of the pictures delivered.
+        sampled_frames: Pictures delivered per snippet.
+        snippet_frames: Frames in a snippet; the last one holds the rest.
+    """
+
+    def __init__(
+        self,
+        frames: Iterable[tuple[float, NDArray[np.uint8]]],
+        name: str,
+        size: tuple[int, int],
+        sampled_frames: int,
+        snippet_frames: int,
+    ) -> None:
+        self._frames = frames
+        self._name = name
+        self._scaler = Scaler(size)
+        self._sampled_frames = sampled_frames
+        self._snippet_frames = snippet_frames
+        self.count = 0
+        self.start = self.end = 0.0
+        """Seconds; the last frame lasts as long as the one before it."""
+        self.size = (0, 0)
+        """(height, width) of the first frame."""
+
+    def snippets(self) -> Iterator[Snippet]:
+        """Take all frames; a snippet is known to be whole when the frame after it comes.
+
+        Raises:
+            VideoError: there is no frame, or one is of another type or shape, or comes before the one before it.
+        """
+        waiting: list[Picture] = []
+        index, start, last, lasted = 0, 0.0, -math.inf, 0.0
+        for item in self._frames:
+            time, frame = self._checked(item, last)
+            if self.count == 0:
+                self.start, self.size = time, (frame.shape[0], frame.shape[1])
+            else:
+                lasted = time - last
+            if len(waiting) == self._snippet_frames:
+                yield self._snippet(index, start, time, waiting)
+                waiting = []
+                index += 1
+            if not waiting:
+                start = time
+            waiting.append(self._scaler.picture(VideoFrame.from_ndarray(frame, "rgb24")))
+            self.count += 1
+            last = time
+        if not waiting:
+            raise VideoError(f"{self._name}: no frames; give at least one (time in seconds, picture)")
+        self.end = last + lasted
+        yield self._snippet(index, start, self.end, waiting)
+
+    def _snippet(self, index: int, start: float, end: float, pictures: list[Picture]) -> Snippet:
+        offsets = sample_offsets(len(pictures), self._sampled_frames)
+        return Snippet(index, start, end, len(pictures), np.stack([pictures[offset] for offset in offsets]))
+
+    def _checked(self, item: Any, last: float) -> tuple[float, Picture]:
+        where = f"{self._name}: frame {self.count}"
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise VideoError(f"{where} is a {type(item).__name__}; give pairs of (time in seconds, picture)")
+        time, frame = item
+        if not isinstance(time, Real) or not abs(float(time)) <= LATEST:
+            raise VideoError(f"{where} has the time {str(time)[:30]}; give seconds")
+        if float(time) < last:
+            raise VideoError(f"{where} is at {float(time):g} s, before the one at {last:g} s; give frames in order")
+        if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+            found = frame.dtype if isinstance(frame, np.ndarray) else type(frame).__name__
+            raise VideoError(f"{where} is of type {found}; give a NumPy array of uint8")
+        if frame.ndim != 3 or frame.shape[2] != 3 or not 0 < min(frame.shape) <= max(frame.shape) <= LONGEST_SIDE:
+            raise VideoError(f"{where} has the shape {frame.shape}; give (height, width, 3), RGB")
+        return float(time), np.ascontiguousarray(frame)
