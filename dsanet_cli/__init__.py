@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dsanet_cli.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from dsanet_cli.calibrate.run import CalibrateSettings, run_calibrate
     from dsanet_cli.config import EventRule
     from dsanet_cli.detect.detector import DetectSettings
     from dsanet_cli.detect.library import Detector
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     from dsanet_cli.evaluate.run import EvalSettings, run_eval
     from dsanet_cli.extract.run import ExtractSettings, run_extract
     from dsanet_cli.models.directory import list_models, load_model
-    from dsanet_cli.timeline.calibration import calibrate
     from dsanet_cli.timeline.files import read_timeline
     from dsanet_cli.timeline.timeline import Event, Timeline
 
 __all__ = [
+    "CalibrateSettings",
     "DetectSettings",
     "Detector",
     "DsanetError",
@@ -46,15 +47,16 @@ __all__ = [
     "Timeline",
     "UsageError",
     "VideoError",
-    "calibrate",
     "list_models",
     "load_model",
     "read_timeline",
+    "run_calibrate",
     "run_eval",
     "run_extract",
 ]
 
 _HOMES = {
+    "CalibrateSettings": "calibrate.run",
     "DetectSettings": "detect.detector",
     "Detector": "detect.library",
     "EvalSettings": "evaluate.run",
@@ -62,10 +64,10 @@ _HOMES = {
     "EventRule": "config",
     "ExtractSettings": "extract.run",
     "Timeline": "timeline.timeline",
-    "calibrate": "timeline.calibration",
     "list_models": "models.directory",
     "load_model": "models.directory",
     "read_timeline": "timeline.files",
+    "run_calibrate": "calibrate.run",
     "run_eval": "evaluate.run",
     "run_extract": "extract.run",
 }

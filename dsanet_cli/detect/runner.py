@@ -15,11 +15,11 @@ from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Detection
 from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.detect.profile import Profile, read_profile
-from dsanet_cli.detect.results import FORMATS, ResultFolder, check_writable, write_stdout
+from dsanet_cli.detect.results import FORMATS, ResultFolder, check_writable, on_record, write_stdout
 from dsanet_cli.encoder.device import precision_name
 from dsanet_cli.errors import DsanetError, ModelError, UsageError
 from dsanet_cli.files.folders import open_folder
-from dsanet_cli.files.sources import Source
+from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.models.classes import read_classes
 from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
 from dsanet_cli.models.words import with_classes
@@ -96,14 +96,11 @@ class Runner:
             None if settings.profile is None else _profile(settings.profile, trained.sha256, model).overridden(**chosen)
         )
         self._detector = Detector(model, dataclasses.replace(settings.detect, events=rule, profile=profile))
+        self._encoder_sha256 = weights_sha256(settings.detect.encoder_weights)
         self._results = None
         if folder is not None:
             self._results = ResultFolder(
-                folder,
-                settings.formats,
-                self._detector,
-                weights_sha256(settings.detect.encoder_weights),
-                settings.replace_others,
+                folder, settings.formats, self._detector, self._encoder_sha256, settings.replace_others
             )
 
     def load_encoder(self) -> None:
@@ -171,8 +168,10 @@ class Runner:
             return outcome
         try:
             if self._results is None:
-                write_stdout(self._settings.formats[0], outcome)
-                return outcome.timeline
+                encoder = None if is_feature_file(source.path) else self._encoder_sha256
+                timeline = on_record(source, outcome.timeline, source.path.stat(), encoder)
+                write_stdout(self._settings.formats[0], dataclasses.replace(outcome, timeline=timeline))
+                return timeline
             return self._results.write(source, outcome)
         except DsanetError as error:
             return error

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dsanet_cli.errors import VideoError
 from dsanet_cli.video.probe import Picture
-from dsanet_cli.video.pyav_decoder import Scaler
 from dsanet_cli.video.reader import Snippet, sample_offsets
+from dsanet_cli.video.scaler import Moment, Scaler
 
 LONGEST_SIDE = 16384
 """Pixels; a limit of the scaler."""
@@ -72,7 +72,7 @@ class MemoryReader:
                 index += 1
             if not waiting:
                 start = time
-            waiting.append(self._scaler.picture(VideoFrame.from_ndarray(frame, "rgb24")))
+            waiting.append(self._scaler.picture(Moment(VideoFrame.from_ndarray(frame, "rgb24"))))
             self.count += 1
             last = time
         if not waiting:
