@@ -27,7 +27,7 @@ from dsanet_cli.features.files import DEFAULT_FEATURE_FPS, load_features
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
-from dsanet_cli.pipeline.batcher import FloatArray, FrameBatcher
+from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray, FrameBatcher
 from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.timeline.timeline import ModelFacts, Sampling, VideoFacts
@@ -136,16 +136,22 @@ class Detector:
         config, source = self.model.config, Source(Path(name), Path(name))
         size = config.preprocessing.resize
         reader = MemoryReader(frames, name, size, self.sampled_frames, config.snippet_frames)
-        sampling = dataclasses.replace(self.sampling(Path()), scan_level=None)
-        analysis = Analysis(source.path, self._scoring(), sampling)
+        analysis = Analysis(
+            source.path, self._scoring(source), lambda: dataclasses.replace(self.sampling(Path()), scan_level=None)
+        )
         batcher = FrameBatcher[None](self.load_encoder(), self.batch_size)
+
+        def take(encoded: Iterable[tuple[None, EncodedSnippet | Exception]]) -> None:
+            for _, snippet in encoded:
+                if isinstance(snippet, Exception):
+                    raise snippet
+                analysis.take(snippet)
+
         for snippet in reader.snippets():
             watch(source, snippet)
             batcher.add(None, snippet)
-            for _, encoded in batcher.encoded():
-                analysis.take(encoded)
-        for _, encoded in batcher.rest():
-            analysis.take(encoded)
+            take(batcher.encoded())
+        take(batcher.rest())
         height, width = reader.size
         facts = VideoFacts(name, reader.count, reader.end - reader.start, width=width, height=height)
         return analysis.conclude(facts)
