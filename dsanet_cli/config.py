@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
 from dsanet_cli.errors import ModelError
-from dsanet_cli.records import Length, Line, Name, Sha256, Share
+from dsanet_cli.records import PRINTABLE, Length, Line, Name, Sha256, Share
 
 FRAMES_PER_SNIPPET = 16
 """Consecutive video frames in one snippet (the field's unit of time, protocol: features)."""
@@ -166,7 +168,8 @@ class EventRule:
 
 
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[float, Meta(ge=-1e300, le=1e300)]
-Value = bool | Number | Line | None
+# Without a pattern, which msgspec frees twice when the program ends if it is of a union with a list or a table.
+Value = bool | Number | Annotated[str, Meta(max_length=10_000)] | None
 Note = Value | Annotated[list[Value], Meta(max_length=10_000)] | Annotated[dict[Name, Value], Meta(max_length=1000)]
 """What a model may say of its training and of what was measured: values, lists and tables of these."""
 Notes = Annotated[dict[Name, Note], Meta(max_length=1000)]
@@ -212,6 +215,9 @@ class ModelConfig:
     schema: Literal[1] = 1
 
     def __post_init__(self) -> None:
+        for text in _texts((*self.training.values(), *self.metrics.values())):
+            if not re.search(PRINTABLE, text):
+                raise ModelError(f"model {self.name}: says {text[:40]!r} of itself; expected one printable line")
         names, custom = self.class_names, self.encoder.custom
         if len(names) < 2:
             raise ModelError(f"model {self.name}: needs a normal class and at least one other")
@@ -236,3 +242,11 @@ class ModelConfig:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, the normal one first."""
         return tuple(c.name for c in self.classes)
+
+
+def _texts(notes: Iterable[Note]) -> Iterator[str]:
+    for note in notes:
+        if isinstance(note, str):
+            yield note
+        elif isinstance(note, list | dict):
+            yield from _texts(note.values() if isinstance(note, dict) else note)

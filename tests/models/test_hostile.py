@@ -6,6 +6,8 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +102,9 @@ def test_event_levels(directory, key, value):
         (("name",), "a\rb", "one printable line"),
         (("description",), "a\x00b", "one printable line"),
         (("training",), {"a\tb": 1}, "one printable line"),
+        (("training",), {"a": "b\x1b"}, "one printable line"),
+        (("metrics",), {"a": ["b\nc"]}, "one printable line"),
+        (("metrics",), {"a": {"b": "c\r"}}, "one printable line"),
         (("metrics",), {"a": {"b": {"c": 1}}}, "metrics"),
         (("metrics",), {"a": 10**30}, "metrics"),
         (("schema",), 2, "schema"),
@@ -269,3 +274,19 @@ def test_the_command_says_it_in_one_line(directory, tmp_path):
         assert done.returncode in (1, 2)
         assert done.stderr.count("\n") == 1
         assert "head.temporal_layers: expected `int` <= 64" in done.stderr
+
+
+def test_a_program_that_has_read_a_model_ends_in_peace(directory):
+    code = """
+import gc, sys
+import dsanet_cli.config as kept
+from pathlib import Path
+from dsanet_cli.records import decode_exactly
+decode_exactly(kept.ModelConfig, Path(sys.argv[1]).read_bytes())
+class Cycle: ...
+cycle = Cycle()
+cycle.itself, cycle.kept = cycle, kept
+gc.disable()
+"""
+    done = subprocess.run([sys.executable, "-c", code, directory / "config.json"], check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
