@@ -110,7 +110,7 @@ def test_json_is_schema_1():
         "width": 320, "height": 240, "codec": "h264", "bytes": 12345,
     }  # fmt: skip
     assert data["model"] == {"name": "scenes", "sha256": "ab" * 32}
-    rule = {"threshold": 0.5, "release": 0.35, "merge_gap": 2.0, "min_length": 0.5}
+    rule = {"threshold": 0.5, "release": 0.35, "merge_gap": 2.0, "min_length": 0.5, "drop": []}
     sampling = {"snippet_frames": 16, "sampled_frames": 4, "precision": "bf16", "device": "cpu", "scan_level": None}
     assert data["sampling"] == sampling | {"event_rule": rule}
     assert data["coverage"] == {"analysed": 0.95, "holes": [[1.0, 1.25]], "scanned": []}
