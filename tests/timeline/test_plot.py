@@ -123,8 +123,8 @@ def test_an_unwritable_target(tmp_path):
         save_plot(make(), tmp_path / "file" / "a.png", {})
 
 
-def test_a_picture_does_not_tell_what_drew_it():
-    assert b"Software" not in png(make())  # the version of matplotlib would make equal results differ
+def test_a_picture_does_not_tell_which_matplotlib_drew_it():
+    assert b"matplotlib" not in png(make()).lower()  # its version would make equal results differ
 
 
 def test_threads_draw_the_same():
