@@ -111,14 +111,14 @@ def detect(
     scan_level: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help=f"Score of a key frame from which on --scan looks closer. (default: {SCAN_LEVEL})"
+            min=0, max=1, help=f"Score of a key frame from which --scan decodes all frames around it. (default: {SCAN_LEVEL})"
         ),
     ] = None,
     jobs: Jobs = None,
     stall_timeout: StallTimeout = 60,
     shard: Shard = None,
     engine: Annotated[
-        Engine, typer.Option(help="This machine, or the workers of a Ray cluster, which share inputs and output.")
+        Engine, typer.Option(help="This machine, or actors on a Ray cluster, which share inputs and output.")
     ] = Engine.local,
     skip_existing: Annotated[
         bool | None,

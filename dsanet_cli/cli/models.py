@@ -75,7 +75,7 @@ def pull_model(
 ) -> None:
     """Fetch a published checkpoint, check it and turn it into a model directory.
 
-    A download that breaks off is gone on with by the same command.
+    The same command continues a download that broke off.
     """
     from dsanet_cli.console import DownloadBar
     from dsanet_cli.models.pull import pull

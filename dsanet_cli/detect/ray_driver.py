@@ -42,7 +42,7 @@ ATTEMPTS = 3
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
 PATIENCE = 20.0
-"""Seconds without any actor after which the person who watches is told."""
+"""Seconds without any actor after which a line says so."""
 
 Log = Callable[[str], None]
 
