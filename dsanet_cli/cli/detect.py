@@ -111,7 +111,9 @@ def detect(
     scan_level: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help=f"Score of a key frame from which --scan decodes all frames around it. (default: {SCAN_LEVEL})"
+            min=0,
+            max=1,
+            help=f"Score of a key frame from which --scan decodes all frames around it. (default: {SCAN_LEVEL})",
         ),
     ] = None,
     jobs: Jobs = None,

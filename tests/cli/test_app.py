@@ -17,6 +17,7 @@ from media import write_audio, write_video
 from tiny import WIDTH, save_tiny_model
 
 from dsanet_cli.config import EncoderConfig
+from dsanet_cli.encoder.clip import PUBLISHED_PREPROCESSING
 from dsanet_cli.evaluate.groundtruth import read_annotations
 from dsanet_cli.timeline.files import read_timeline
 
@@ -202,7 +203,8 @@ def test_a_damaged_model_is_one_line(tiny_model, tmp_path):
 
 
 def test_an_encoder_that_cannot_be_downloaded_says_which_file_to_bring(tmp_path):
-    save_tiny_model(tmp_path / "model", encoder=EncoderConfig("ViT-B-16-quickgelu", WIDTH, pretrained="openai"))
+    encoder = EncoderConfig("ViT-B-16-quickgelu", WIDTH, pretrained="openai")
+    save_tiny_model(tmp_path / "model", encoder=encoder, preprocessing=PUBLISHED_PREPROCESSING)
     write_video(tmp_path / "clip.mp4", frames=20)
     offline = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_CACHE": str(tmp_path / "cache")}
     result = run("detect", "clip.mp4", "clip.mp4", "--model", "model", cwd=tmp_path, **offline)

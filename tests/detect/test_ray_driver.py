@@ -75,17 +75,21 @@ def videos(tmp_path_factory):
     return folder
 
 
-def actor_processes():
-    found = []
+def actors_at_work():
+    """Process numbers of the actors that have a decoder process."""
+    actors, parents = set(), set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             try:
                 title = (folder / "cmdline").read_text()
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
             if title.startswith("ray::RayActor"):
-                found.append(int(folder.name))
-    return found
+                actors.add(int(folder.name))
+            elif "dsanet_cli.video.decoder_process" in title:
+                parents.add(parent)
+    return sorted(actors & parents)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -96,7 +100,7 @@ def test_an_actor_that_is_killed_loses_nothing(cluster, videos, tiny_model, tmp_
     process = start(*command, "--engine", "ray", "-j", 1, "-o", "ray", cwd=tmp_path, env={**os.environ, **cluster})
     wait_for(process, "engine ray: 2 actors")
     wait_for(process, f"/{VIDEOS + 1} ")
-    os.kill(actor_processes()[0], signal.SIGKILL)
+    os.kill(actors_at_work()[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 3, errors
     assert "an actor was lost (it ended); others do what it had: in/slow-" in errors
@@ -104,7 +108,7 @@ def test_an_actor_that_is_killed_loses_nothing(cluster, videos, tiny_model, tmp_
     assert rows == {"broken": "failed"} | {f"slow-{number}": "ok" for number in range(VIDEOS)}
     assert run(*command, "-o", "local", cwd=tmp_path).returncode == 3
     assert results(tmp_path / "ray") == results(tmp_path / "local")
-    assert actor_processes() == []
+    assert actors_at_work() == []
 
 
 def test_results_go_to_a_url_and_are_kept(cluster, videos, tiny_model, tmp_path):

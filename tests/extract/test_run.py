@@ -257,7 +257,7 @@ def test_a_video_that_is_cut_off_leaves_no_file(extract, tmp_path, capsys):
     path.write_bytes(path.read_bytes()[:shorter])
     np.save(written, np.load(written)[: probe(path).frames // 16])
     assert extract("bad.mp4") == ExtractOutcome(extracted=0, kept=0, failed=1)
-    assert "bad.mp4: cannot be decoded from 4." in capsys.readouterr().err
+    assert "bad.mp4: the file ends early from 4." in capsys.readouterr().err
 
 
 def test_a_few_damaged_frames_do_not_matter(extract, encode, tmp_path):

@@ -72,7 +72,7 @@ def test_list_paths_are_relative_to_the_list(tmp_path):
         ("", "not a feature list"),
         ("a.npy,Normal\n", "first line must be path,label"),
         ("path,label\n", "lists no feature files"),
-        ("path,label\na.npy\n", "line 2 has 1 columns"),
+        ("path,label\na.npy\n", "line 2 is no path,label"),
     ],
 )
 def test_a_list_that_is_none(tmp_path, text, message):
