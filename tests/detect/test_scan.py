@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,8 +19,8 @@ from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.batcher import EncodedSnippet
 from dsanet_cli.timeline.timeline import ModelFacts
 from dsanet_cli.video.demux import CHUNK_FRAMES
+from dsanet_cli.video.probe import VideoInfo
 
-FACTS = ("frames", "fps", "width", "height", "codec", "bytes", "stream", "fps_from")
 PICTURE = np.zeros((2, 2, 3), np.uint8)
 
 
@@ -61,7 +62,7 @@ def test_a_video_of_which_nothing_can_be_decoded_after_all():
     analysis = scan(np.ones(40), keys={0, 10})
     assert len(analysis.suspicious()) == 40
     with pytest.raises(VideoError, match=r"^a\.mp4: no frame can be decoded"):
-        analysis.finish(SimpleNamespace(path=Path("a.mp4"), **dict.fromkeys(FACTS), duration=40.0, holes=(), streams=1))
+        analysis.finish(VideoInfo(Path("a.mp4"), 640, Fraction(16), 40.0, 48, 32, "h264", 1000))
 
 
 def test_no_frame_is_kept():
