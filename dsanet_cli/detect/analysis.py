@@ -13,7 +13,8 @@ from dsanet_cli.config import EventRule
 from dsanet_cli.head.inference import SnippetScores
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray
 from dsanet_cli.pipeline.pipeline import Collector
-from dsanet_cli.timeline.timeline import Coverage, ModelFacts, Sampling, Timeline, VideoFacts, build_timeline, covered
+from dsanet_cli.timeline.facts import Coverage, ModelFacts, Sampling, VideoFacts, covered
+from dsanet_cli.timeline.timeline import Timeline, build_timeline
 from dsanet_cli.video.container import COPY_AGAIN, video_error
 from dsanet_cli.video.probe import Picture, VideoInfo
 

@@ -29,8 +29,8 @@ from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray, FrameBatcher
 from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch
+from dsanet_cli.timeline.facts import ModelFacts, Sampling, VideoFacts
 from dsanet_cli.timeline.text import DEMONSTRATION
-from dsanet_cli.timeline.timeline import ModelFacts, Sampling, VideoFacts
 from dsanet_cli.video.memory import MemoryReader
 from dsanet_cli.video.messages import Decoding
 from dsanet_cli.video.options import WHOLE, ReadOptions

@@ -13,8 +13,9 @@ from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.errors import SourceError
 from dsanet_cli.evaluate.evaluation import ScoredVideo
 from dsanet_cli.evaluate.groundtruth import video_name
+from dsanet_cli.timeline.facts import TIME_STEP, ModelFacts
 from dsanet_cli.timeline.files import read_timeline
-from dsanet_cli.timeline.timeline import TIME_STEP, ModelFacts, Timeline
+from dsanet_cli.timeline.timeline import Timeline
 
 OTHER_FILES = frozenset({"metrics.json", "extraction.json"})
 """JSON files that the program writes beside results."""

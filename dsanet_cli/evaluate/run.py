@@ -34,7 +34,7 @@ from dsanet_cli.features.encoder_check import EncoderCheck, note_without_sidecar
 from dsanet_cli.features.lists import read_list, require_files
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.models.directory import load_model
-from dsanet_cli.timeline.timeline import ModelFacts
+from dsanet_cli.timeline.facts import ModelFacts
 
 METRICS_FILE = "metrics.json"
 VIDEOS_FILE = "per_video.csv"

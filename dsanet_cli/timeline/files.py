@@ -16,8 +16,9 @@ from dsanet_cli.errors import DsanetError, OutputError
 from dsanet_cli.files.regular import read_regular
 from dsanet_cli.names import utf8_text
 from dsanet_cli.records import SchemaError, decode
+from dsanet_cli.timeline.facts import Coverage, Sampling
 from dsanet_cli.timeline.schema import TIMELINE_SCHEMA, AnyVersion, EventEntry, TimelineFile
-from dsanet_cli.timeline.timeline import Coverage, Event, Sampling, Timeline
+from dsanet_cli.timeline.timeline import Event, Timeline
 
 OPTIONAL_FACTS = ("mtime", "real_path", "stream", "streams", "fps_from")
 OPTIONAL_SAMPLING = ("batch_size", "stream", "part")

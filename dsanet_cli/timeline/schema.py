@@ -16,7 +16,8 @@ from msgspec import Meta
 
 from dsanet_cli.config import EventRule
 from dsanet_cli.records import Name, Seconds, Share, json_schema
-from dsanet_cli.timeline.timeline import Coverage, ModelFacts, Sampling, Verdict, VideoFacts
+from dsanet_cli.timeline.facts import Coverage, ModelFacts, Sampling, VideoFacts
+from dsanet_cli.timeline.timeline import Verdict
 
 TIMELINE_SCHEMA = 1
 SCHEMA_FILE = "timeline.schema.json"

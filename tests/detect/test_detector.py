@@ -17,7 +17,8 @@ from dsanet_cli.features.sidecar import Extraction, write_extraction
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.batcher import FrameBatcher
-from dsanet_cli.timeline.timeline import ModelFacts, Sampling, VideoFacts, build_timeline
+from dsanet_cli.timeline.facts import ModelFacts, Sampling, VideoFacts
+from dsanet_cli.timeline.timeline import build_timeline
 from dsanet_cli.video.reader import open_video
 
 SENSITIVE = EventRule(threshold=0.0, release=0.0)

@@ -17,7 +17,7 @@ from dsanet_cli.detect.scan import MARGIN, ScanAnalysis
 from dsanet_cli.errors import VideoError
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.batcher import EncodedSnippet
-from dsanet_cli.timeline.timeline import ModelFacts
+from dsanet_cli.timeline.facts import ModelFacts
 from dsanet_cli.video.demux import CHUNK_FRAMES
 from dsanet_cli.video.probe import VideoInfo
 

@@ -11,9 +11,10 @@ import pytest
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import OutputError
 from dsanet_cli.text import format_clock, format_time
+from dsanet_cli.timeline.facts import Coverage, ModelFacts, Sampling, VideoFacts
 from dsanet_cli.timeline.files import parse_timeline, read_timeline, write_csv, write_json
 from dsanet_cli.timeline.text import format_event, format_moment, format_verdict
-from dsanet_cli.timeline.timeline import Coverage, Event, ModelFacts, Sampling, VideoFacts, build_timeline
+from dsanet_cli.timeline.timeline import Event, build_timeline
 
 CLASSES = ("normal", "fighting", "road accidents")
 KEYS = ["schema", "video", "model", "sampling", "coverage", "snippets", "events", "verdict"]

@@ -16,9 +16,10 @@ from dsanet_cli.config import EventRule
 from dsanet_cli.errors import OutputError
 from dsanet_cli.timeline import lettering, plot
 from dsanet_cli.timeline.colors import band_shades, class_colors
+from dsanet_cli.timeline.facts import Coverage, ModelFacts, Sampling, VideoFacts
 from dsanet_cli.timeline.lettering import drawable
 from dsanet_cli.timeline.plot import save_plot, spread, time_ticks
-from dsanet_cli.timeline.timeline import Coverage, ModelFacts, Sampling, VideoFacts, build_timeline
+from dsanet_cli.timeline.timeline import build_timeline
 
 FOUR = ("normal", "fighting", "explosion", "road accidents", "arson")
 UCF = ("normal", "abuse", "arrest", "arson", "assault", "burglary", "explosion", "fighting", "road accidents",

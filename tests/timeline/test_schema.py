@@ -13,9 +13,10 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import OutputError
+from dsanet_cli.timeline.facts import Coverage, ModelFacts, Sampling, VideoFacts
 from dsanet_cli.timeline.files import parse_timeline, write_json
 from dsanet_cli.timeline.schema import SCHEMA_FILE, schema_text
-from dsanet_cli.timeline.timeline import Coverage, ModelFacts, Sampling, VideoFacts, build_timeline
+from dsanet_cli.timeline.timeline import build_timeline
 
 SHIPPED = files("dsanet_cli.timeline") / SCHEMA_FILE
 

@@ -5,16 +5,8 @@ import numpy as np
 import pytest
 
 from dsanet_cli.config import EventRule
-from dsanet_cli.timeline.timeline import (
-    Coverage,
-    ModelFacts,
-    Sampling,
-    VideoFacts,
-    build_timeline,
-    column_maxima,
-    find_events,
-    snippet_labels,
-)
+from dsanet_cli.timeline.facts import Coverage, ModelFacts, Sampling, VideoFacts
+from dsanet_cli.timeline.timeline import build_timeline, column_maxima, find_events, snippet_labels
 
 CLASSES = ("normal", "fighting", "explosion")
 RULE = EventRule(threshold=0.5, release=0.3, merge_gap=2.0, min_length=0.5)
