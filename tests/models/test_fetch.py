@@ -115,6 +115,13 @@ def test_without_a_mark_nothing_is_joined(server, tmp_path):
     assert server.requests == [None, None, None]
 
 
+def test_a_weak_mark_is_none(server, tmp_path):
+    server.etag = 'W/"one"'
+    server.breaks_after[:] = [1000]
+    assert fetch(server.remote, tmp_path, nothing).read_bytes() == DATA
+    assert server.requests == [None, None]
+
+
 def test_a_part_longer_than_the_file_is_thrown_away(server, tmp_path):
     (tmp_path / "model.pth.part").write_bytes(DATA + b"more")
     (tmp_path / "model.pth.tag").write_text('"one"')
