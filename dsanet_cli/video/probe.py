@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 from av.sidedata.sidedata import SideData
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from dsanet_cli.video.container import COPY_AGAIN, video_error
@@ -106,6 +107,18 @@ class Orientation:
     flip_columns: bool = False
 
     @classmethod
+    def of(cls, frame: VideoFrame) -> Orientation:
+        """What a decoded frame asks for."""
+        try:
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+        except ValueError:  # PyAV has no name for all that lies beside a frame, for one where cameras write EXIF
+            turns = frame.rotation // 90 % 4  # counter-clockwise
+            return cls(transpose=turns % 2 == 1, flip_rows=turns in (1, 2), flip_columns=turns in (2, 3))
+        if isinstance(matrix, SideData):
+            return cls.from_matrix(np.frombuffer(bytes(matrix), dtype=np.int32))
+        return cls()
+
+    @classmethod
     def from_matrix(cls, matrix: NDArray[np.int32]) -> Orientation:
         """Read ffmpeg's display matrix (9,): column' = m0 column + m3 row, row' = m1 column + m4 row."""
         m0, m1, m3, m4 = (int(matrix[at]) for at in (0, 1, 3, 4))
@@ -133,10 +146,7 @@ def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInf
     with Demuxer(path, options) as demuxer:
         picture = demuxer.first_picture()
         size = path.stat().st_size
-    orientation = Orientation()
-    matrix = picture.side_data.get("DISPLAYMATRIX")
-    if isinstance(matrix, SideData):
-        orientation = Orientation.from_matrix(np.frombuffer(bytes(matrix), dtype=np.int32))
+    orientation = Orientation.of(picture)
     height, width = picture.height, picture.width
     if orientation.transpose:
         height, width = width, height

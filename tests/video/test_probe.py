@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import io
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
 from media import write_video
+from PIL import Image
 
 from dsanet_cli.video.probe import Orientation, probe
+from dsanet_cli.video.reader import open_video
 
 ONE = 1 << 16
 
@@ -45,3 +50,30 @@ def test_hidden_and_cut_off_frames_are_not_counted(tmp_path):
 def test_a_rate_that_a_damaged_time_stamp_makes_tiny_is_still_a_rate(tmp_path):
     path = write_video(tmp_path / "clip.mkv", 3, times=[0.0, 0.04, 40000.0])
     assert 0 < probe(path).fps < 1 / 1000
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "corner"),
+    [(1, (64, 48), (0, 0)), (6, (48, 64), (0, -1)), (8, (48, 64), (-1, 0)), (3, (64, 48), (-1, -1))],
+)
+def test_pictures_in_which_a_camera_notes_more_than_their_size(tmp_path, orientation, size, corner):
+    """Motion JPEG whose frames carry EXIF; ``corner``: where the first stored pixel belongs."""
+    notes = Image.Exif()
+    notes[0x0112], notes[0x010F] = orientation, "camera"
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[:16, :16] = 255
+    with av.open(str(tmp_path / "clip.avi"), "w") as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for number in range(20):
+            data = io.BytesIO()
+            Image.fromarray(stored).save(data, "JPEG", exif=notes)
+            packet = av.Packet(data.getvalue())
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 25), True
+            packet.pts = packet.dts = number
+            out.mux(packet)
+    info = probe(tmp_path / "clip.avi")
+    assert (info.frames, (info.width, info.height)) == (20, size)
+    snippet = next(iter(open_video(tmp_path / "clip.avi", size[::-1], 1).snippets()))
+    assert snippet.frames[0][corner].min() > 200
+    assert snippet.frames[0][corner[0] - 1 if corner[0] == 0 else 0, corner[1]].max() < 50
