@@ -48,6 +48,11 @@ class CalibrateSettings:
     overwrite: bool = False
     quiet: bool = False
 
+    @property
+    def plot(self) -> Path:
+        """False alarms against the threshold, beside the profile."""
+        return self.output.with_suffix(".png")
+
 
 @dataclass(frozen=True)
 class CalibrateOutcome:
@@ -68,8 +73,11 @@ def run_calibrate(settings: CalibrateSettings) -> CalibrateOutcome:
         OutputError: the profile cannot be written.
     """
     allowed = parse_rate(settings.false_alarms)
-    if settings.output.exists() and not settings.overwrite:
-        raise UsageError(f"{settings.output}: exists already; choose another --output or pass --overwrite")
+    if settings.plot == settings.output:
+        raise UsageError(f"{settings.output}: would be the plot beside the profile; name the profile .toml")
+    for path in (settings.output, settings.plot):
+        if path.exists() and not settings.overwrite:
+            raise UsageError(f"{path}: exists already; choose another --output or pass --overwrite")
     model = load_model(settings.model)
     footage = _Footage(settings, model)
     curves = [_curve(timeline) for timeline in footage.timelines()]
@@ -99,13 +107,12 @@ def _write(
     many = f"{videos} video{'s' * (videos > 1)}"
     remark = f"For {settings.false_alarms} false alarms, from {many} of normal footage; may be edited."
     write_profile(settings.output, profile, [remark, said])
-    plot = settings.output.with_suffix(".png")
-    save_rates(found, chosen, parse_rate(settings.false_alarms), plot)
+    save_rates(found, chosen, parse_rate(settings.false_alarms), settings.plot)
     if not settings.quiet:
         _print_rates(found, chosen)
     log = plain_console(stderr=True, quiet=settings.quiet)
     log.print(said)
-    log.print(f"profile in {settings.output}, plot in {plot}; use it with detect --profile {settings.output}")
+    log.print(f"profile in {settings.output}, plot in {settings.plot}; use it with detect --profile {settings.output}")
 
 
 class _Footage:

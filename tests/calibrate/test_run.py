@@ -81,6 +81,18 @@ def test_a_profile_that_is_there_is_not_replaced_unasked(calibrate, footage, tmp
     assert calibrate(footage / "cam0.npy", "-o", "p.toml", "--overwrite").returncode == 0
 
 
+def test_a_picture_that_is_there_is_not_replaced_unasked(calibrate, footage, tmp_path):
+    (tmp_path / "p.png").write_bytes(b"a photo")
+    result = calibrate(footage / "cam0.npy", "-o", "p.toml")
+    assert result.returncode == 2
+    assert "p.png: exists already" in result.stderr
+    assert (tmp_path / "p.png").read_bytes() == b"a photo"
+    assert not (tmp_path / "p.toml").exists()
+    result = calibrate(footage / "cam0.npy", "-o", "q.png")
+    assert result.returncode == 2
+    assert "name the profile .toml" in result.stderr
+
+
 def test_nothing_to_calibrate_on_and_no_rate(calibrate, tmp_path):
     (tmp_path / "empty").mkdir()
     assert calibrate("empty").returncode == 1
