@@ -66,7 +66,7 @@ def extract(
     list_file: Annotated[
         Path | None, typer.Option("--list", help="Also write a list CSV, labels being the folders' names.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="CSV (path,label) with the labels for --list.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV (path,label[,group]) with the labels for --list.")] = None,
     verify: Annotated[
         Path | None, typer.Option(help="Compare this published feature file with one video, and write nothing.")
     ] = None,

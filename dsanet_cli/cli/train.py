@@ -35,7 +35,7 @@ class TrainPrecision(StrEnum):
 
 
 def train(
-    train_list: Annotated[Path, typer.Option("--train", help="Feature files to train on: a CSV, path,label.")],
+    train_list: Annotated[Path, typer.Option("--train", help="Feature files to train on: a CSV, path,label[,group].")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for best/ (the model), last/, the log and loss curves.")
     ] = Path("dsanet-training"),

@@ -118,7 +118,8 @@ class _Run:
         self.log = plain_console(stderr=True, quiet=settings.quiet)
         self.errors = plain_console(stderr=True)
         self.labels = VideoLabels(settings.labels)
-        self.label_of: dict[Path, str] = {}
+        self.label_of: dict[Path, tuple[str, str | None]] = {}
+        """Label and group."""
         self.done: set[Source] = set()
         """Videos whose features are there."""
         self.failed: set[str] = set()
@@ -228,7 +229,7 @@ class _Run:
     def listed(self, sources: Sequence[Source]) -> list[ListedFeature]:
         """The rows of the list: one for each feature file of a video that has a label."""
         return [
-            ListedFeature(path, self.label_of[source.path])
+            ListedFeature(path, *self.label_of[source.path])
             for source in sources
             if source in self.done and source.path in self.label_of
             for path in self._feature_files(source)

@@ -24,6 +24,7 @@ LARGEST_LIST = 2**30
 """Bytes."""
 _NAMED_MISSING = 5
 """Missing files that an error names."""
+_LabelGroup = tuple[str, str | None]
 _FEATURE_ENDING = re.compile(r"(__[0-9])?\.npy$")
 
 
@@ -57,7 +58,8 @@ def read_list(path: Path, root: Path | None = None) -> list[ListedFeature]:
         raise SourceError(f"{path}: not a feature list ({error}); give a CSV file") from error
     header = [cell.lower() for cell in rows[0]] if rows else []
     if header not in (LIST_HEADER, [*LIST_HEADER, GROUP_COLUMN]):
-        raise SourceError(f"{path}: not a feature list; its first line must be {','.join(LIST_HEADER)}")
+        expected = ",".join(LIST_HEADER)
+        raise SourceError(f"{path}: not a feature list; its first line must be {expected} or {expected},{GROUP_COLUMN}")
     listed = []
     for number, row in enumerate(rows[1:], start=2):
         if row:
@@ -113,63 +115,71 @@ def require_files(
 
 
 class VideoLabels:
-    """Labels of videos: from a mapping, or the names of the folders they lie in where there is none."""
+    """Labels and groups of videos: from a mapping; where there is none, folders' names are labels, without groups."""
 
     def __init__(self, mapping: Path | None) -> None:
-        """Read the mapping: a CSV with the header ``path,label``, of videos or of their feature files.
+        """Read the mapping: a CSV with the header ``path,label[,group]``, of videos or of their feature files.
 
         Raises:
             SourceError: the mapping is missing or no such CSV.
         """
         self._mapping = mapping
-        self._by_path: dict[str, set[str]] = defaultdict(set)
-        self._by_stem: dict[str, set[str]] = defaultdict(set)
+        self._by_path: dict[str, set[_LabelGroup]] = defaultdict(set)
+        self._by_stem: dict[str, set[_LabelGroup]] = defaultdict(set)
         if mapping is not None:
             for row in read_list(mapping):
                 written = _as_written(row.path, mapping.parent)
                 name = _video_name(written)
-                self._by_path[written].add(row.label)
-                self._by_path[name].add(row.label)
-                self._by_stem[name.rpartition("/")[2]].add(row.label)
+                found = (row.label, row.group)
+                self._by_path[written].add(found)
+                self._by_path[name].add(found)
+                self._by_stem[name.rpartition("/")[2]].add(found)
 
-    def of(self, source: Source) -> str:
-        """The label of a video.
+    def of(self, source: Source) -> tuple[str, str | None]:
+        """The label of a video, and its group where the mapping has one.
 
         A mapping's row is of this video if it has its path below the folder of sources, with its suffix or
         without, else if it has its name, whatever the suffix.
 
         Raises:
-            SourceError: the mapping has no label for it, or several.
+            SourceError: the mapping has no label for it, or several, or several groups.
         """
         if self._mapping is None:
-            return Path(os.path.abspath(source.path)).parent.name
+            return Path(os.path.abspath(source.path)).parent.name, None
         stem = _video_name(source.path.name)
         folder = source.relative.parent
         paths = ((folder / name).as_posix() for name in (source.path.name, stem))
-        labels = next((self._by_path[path] for path in paths if path in self._by_path), self._by_stem.get(stem))
-        if not labels:
+        rows = next((self._by_path[path] for path in paths if path in self._by_path), self._by_stem.get(stem))
+        if not rows:
             raise SourceError(f"{source.path}: not listed, {self._mapping} has no label for it; add a row")
-        if len(labels) > 1:
-            found = ", ".join(sorted(labels))
+        if len(rows) > 1:
+            labels = {label for label, _ in rows}
+            kind = "labels" if len(labels) > 1 else "groups"
+            found = ", ".join(sorted(labels if len(labels) > 1 else {str(group) for _, group in rows}))
             raise SourceError(
-                f"{source.path}: not listed, {self._mapping} has several labels for it ({found}); "
+                f"{source.path}: not listed, {self._mapping} has several {kind} for it ({found}); "
                 "write paths below the folder of videos there"
             )
-        return next(iter(labels))
+        return next(iter(rows))
 
 
 def write_list(path: Path, features: Iterable[ListedFeature]) -> None:
     """Write a list CSV as ``read_list`` reads it, paths relative to the list and with forward slashes.
 
+    The group column is there where a feature file has a group.
+
     Raises:
         OutputError: the file cannot be written.
     """
+    rows = list(features)
+    grouped = any(row.group is not None for row in rows)
     with atomic_write(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(LIST_HEADER)
-        for feature in features:
-            relative = os.path.relpath(feature.path, path.parent)
-            writer.writerow([Path(relative).as_posix(), feature.label])
+        writer.writerow([*LIST_HEADER, GROUP_COLUMN] if grouped else LIST_HEADER)
+        for row in rows:
+            relative = os.path.relpath(row.path, path.parent)
+            cells = [Path(relative).as_posix(), row.label]
+            writer.writerow([*cells, row.group or ""] if grouped else cells)
 
 
 def check_listable(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dsanet_cli.config import FRAMES_PER_SNIPPET, EventRule, ModelConfig, Parts
+from dsanet_cli.config import FRAMES_PER_SNIPPET, EventRule, ModelConfig, Notes, Parts
 from dsanet_cli.features.files import DEFAULT_FEATURE_FPS
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.models.directory import save_model
@@ -16,6 +16,7 @@ from dsanet_cli.timeline.calibration import SECONDS_PER_EVENT, calibrate
 from dsanet_cli.train.curves import feature_curve
 from dsanet_cli.train.dataset import LabelledFeatures, one_crop_each
 from dsanet_cli.train.encoder import TrainingEncoder
+from dsanet_cli.train.held_out import HeldOut, judge_held_out
 from dsanet_cli.train.selection import Selection
 from dsanet_cli.train.trainer import Trainer
 
@@ -41,8 +42,8 @@ class BestModel:
         self._towers = encoder.towers()
         self._normal, self._which = _normal_videos(selection)
 
-    def write(self, trainer: Trainer) -> ModelConfig:
-        """Write the best weights of ``trainer`` without changing its current ones.
+    def write(self, trainer: Trainer, metrics: Notes | None = None) -> ModelConfig:
+        """Write the best weights of ``trainer``, with figures about them, without changing its current ones.
 
         Raises:
             OutputError: the directory cannot be written.
@@ -63,10 +64,16 @@ class BestModel:
                 events=rule,
                 sampled_frames=self._encoder.sampled_frames,
                 training={**self._procedure(trainer), "threshold": how},
+                metrics=metrics or {},
             )
             head = model.head.state_dict()
             adapter = model.text_adapter.state_dict() if preset.parts.text_adapter else None
             return save_model(self._directory, config, head, text_features, *self._towers, adapter, overwrite=True)
+
+    def judge(self, trainer: Trainer) -> HeldOut | None:
+        """What the best weights of ``trainer`` reach on the held-out videos; None where that cannot be said."""
+        with trainer.best_weights() as model:
+            return judge_held_out(self._selection, model.head, trainer.text_features(), trainer.preset.temperature)
 
     def _calibrate(self, head: DSANetHead, text_features: Tensor, temperature: float) -> tuple[EventRule, str]:
         """How scores become events, and on what that was calibrated."""
@@ -93,6 +100,7 @@ class BestModel:
             "learning rate": preset.learning_rate,
             "seed": preset.seed,
             "steps": f"{trainer.steps} of {trainer.total_steps}",
+            "held out": "whole groups" if self._selection.by_groups else "single videos",
             "selected by": f"{self._selection.figure_name}, {trainer.best:.4f}",
             **({"without": ", ".join(left_out)} if left_out else {}),
         }

@@ -27,6 +27,8 @@ class LabelledFeatures:
 
     path: Path
     classes: tuple[int, ...]
+    group: str | None = None
+    """Camera or source, where the list says so."""
 
     @property
     def normal(self) -> bool:
@@ -60,7 +62,8 @@ def label_features(listed: Sequence[ListedFeature], preset: Preset) -> list[Labe
     """
     names = [c.name for c in preset.classes]
     return [
-        LabelledFeatures(row.path, tuple(names.index(name) for name in preset.classes_of(row.label))) for row in listed
+        LabelledFeatures(row.path, tuple(names.index(name) for name in preset.classes_of(row.label)), row.group)
+        for row in listed
     ]
 
 
@@ -135,30 +138,6 @@ def load_batch(videos: Sequence[LabelledFeatures], preset: Preset) -> Batch:
         torch.tensor([length for _, length in fitted]),
         labels,
     )
-
-
-def hold_out(
-    videos: Sequence[LabelledFeatures], share: float, seed: int
-) -> tuple[list[LabelledFeatures], list[LabelledFeatures]]:
-    """Split off a share of the videos of each class, all crops of a video on the same side.
-
-    Args:
-        videos: The training list.
-        share: Of the videos of each combination of classes, rounded; at least one stays for training.
-        seed: Which ones.
-
-    Returns:
-        The files to train on and the files held out.
-    """
-    by_classes: dict[tuple[int, ...], dict[Path, None]] = {}
-    for video in videos:
-        by_classes.setdefault(video.classes, {})[video.video] = None
-    rng = np.random.default_rng(seed)
-    kept: set[Path] = set()
-    for names in by_classes.values():
-        count = min(round(share * len(names)), len(names) - 1)
-        kept |= {list(names)[i] for i in rng.permutation(len(names))[:count]}
-    return [v for v in videos if v.video not in kept], [v for v in videos if v.video in kept]
 
 
 def one_crop_each(videos: Sequence[LabelledFeatures]) -> list[LabelledFeatures]:

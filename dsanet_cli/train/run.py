@@ -91,7 +91,7 @@ def never() -> AbstractContextManager[Callable[[], bool]]:
 
 
 def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOutcome:
-    """Train, and write ``best/`` (a model directory), ``last/``, ``log.csv`` and ``losses.png``.
+    """Train, and write ``best/`` (a model directory), ``last/``, ``log.csv``, ``losses.png`` and ``held-out.json``.
 
     Args:
         settings: What to train on, and how.
@@ -142,9 +142,14 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
         log.print(f"warning: {doubt}")
     best = BestModel(settings.output / BEST, encoder, selection)
     finished = _train(trainer, selection, best, settings, facts, stopping, log)
+    judged = best.judge(trainer) if finished else None
     if trainer.best > -math.inf:
-        config = best.write(trainer)
+        config = best.write(trainer, None if judged is None else judged.comparison.as_metrics())
     if finished:
+        if judged is not None:
+            judged.write(settings.output)
+            for line in judged.comparison.lines():
+                log.print(line)
         log.print(
             f"best {selection.figure_name} {trainer.best:.4f}, event threshold {config.events.threshold}; "
             f"use it with --model {settings.output / BEST}"

@@ -16,7 +16,8 @@ from dsanet_cli.evaluate.frame_metrics import check_both_kinds, frame_figures
 from dsanet_cli.features.lists import ListedFeature
 from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.models.presets import Preset
-from dsanet_cli.train.dataset import LabelledFeatures, hold_out, load_batch, one_crop_each
+from dsanet_cli.train.dataset import LabelledFeatures, load_batch, one_crop_each
+from dsanet_cli.train.split import Split, split_off
 from dsanet_cli.train.trainer import Validate, agreement
 
 HELD_OUT_SHARE = 0.2
@@ -44,16 +45,18 @@ class Selection:
     facts: Mapping[str, str]
     """What the choice depends on, by the name that an error gives it."""
     validate: Validate
+    by_groups: bool = False
+    """Whether whole groups are held out, rather than single videos."""
 
 
 def on_training_list(videos: Sequence[LabelledFeatures], preset: Preset, device: torch.device) -> Selection:
     """Hold out a share of the training videos and choose by how well the weights agree with their labels.
 
     Raises:
-        SourceError: too few videos to hold any out.
+        SourceError: too few videos to hold any out, or files of one video in several groups.
     """
-    training, held_out = hold_out(videos, HELD_OUT_SHARE, preset.seed)
-    few = one_crop_each(held_out)
+    split = split_off(videos, HELD_OUT_SHARE, preset.seed)
+    few = one_crop_each(split.held_out)
     if not few:
         raise SourceError(
             f"{len(videos)} feature files are too few to hold some out for choosing the best weights; add videos, "
@@ -65,13 +68,14 @@ def on_training_list(videos: Sequence[LabelledFeatures], preset: Preset, device:
         return agreement(model, text_features, batch, preset.alignment_weight)
 
     return Selection(
-        training,
-        held_out,
+        split.training,
+        split.held_out,
         "agreement with the labels of held-out training videos (0 is best)",
-        f"the best weights are chosen on {len(few)} videos held out of the training list",
-        (*_too_few(training), *_doubts(few)),
-        {"held-out files": digest_files(held_out)},
+        f"the best weights are chosen on {len(few)} videos held out of the training list{split.remark}",
+        (*_too_few(split.training), *_doubts(few, split), *([split.doubt] if split.doubt else ())),
+        {"held-out files": digest_files(split.held_out)},
         validate,
+        split.by_groups,
     )
 
 
@@ -136,7 +140,7 @@ def _too_few(training: Sequence[LabelledFeatures]) -> tuple[str, ...]:
     return (f"{count} videos are very few to train on, expect little of the model on others; add labelled videos",)
 
 
-def _doubts(held_out: Sequence[LabelledFeatures]) -> tuple[str, ...]:
+def _doubts(held_out: Sequence[LabelledFeatures], split: Split) -> tuple[str, ...]:
     """What is wrong with choosing weights on these videos, if anything."""
     normal = sum(video.normal for video in held_out)
     doubts = []
@@ -145,6 +149,7 @@ def _doubts(held_out: Sequence[LabelledFeatures]) -> tuple[str, ...]:
             doubts.append(
                 f"no {kind} video is held out of the training list, so that the choice of the best weights does not "
                 f"know how well such videos are told; list at least {LEAST_FOR_HOLDING_OUT} of them"
+                + (" in groups of their own" if split.by_groups else "")
             )
     if not doubts and len(held_out) < FEW_HELD_OUT:
         doubts.append(

@@ -433,6 +433,14 @@ def test_labels_from_a_mapping(extract, tmp_path, capsys):
     assert (tmp_path / "train.csv").read_text() == "path,label\nout/Normal/Normal001__0.npy,A\n"
 
 
+def test_groups_from_a_mapping(extract, tmp_path):
+    tree(tmp_path / "videos")
+    (tmp_path / "labels.csv").write_text("path,label,group\nNormal001,A,gate\nAbuse001,B,gate\n")
+    extract("videos", recursive=True, list_file=tmp_path / "train.csv", labels=tmp_path / "labels.csv")
+    rows = sorted((tmp_path / "train.csv").read_text().splitlines())
+    assert rows == ["out/Abuse/Abuse001__0.npy,B,gate", "out/Normal/Normal001__0.npy,A,gate", "path,label,group"]
+
+
 def test_labels_without_a_list(extract, tmp_path):
     with pytest.raises(UsageError, match="name that with --list"):
         extract("clip.mp4", labels=tmp_path / "labels.csv")

@@ -26,10 +26,10 @@ def mapping(tmp_path):
 
 def test_without_a_mapping_the_folder_is_the_label(tmp_path, monkeypatch):
     labels = VideoLabels(None)
-    assert labels.of(source("/data/Abuse/Abuse001.mp4")) == "Abuse"
+    assert labels.of(source("/data/Abuse/Abuse001.mp4")) == ("Abuse", None)
     (tmp_path / "Arson").mkdir()
     monkeypatch.chdir(tmp_path / "Arson")
-    assert labels.of(source("Arson001.mp4")) == "Arson"
+    assert labels.of(source("Arson001.mp4")) == ("Arson", None)
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_without_a_mapping_the_folder_is_the_label(tmp_path, monkeypatch):
     ],
 )
 def test_rows_of_a_mapping(mapping, row):
-    assert mapping("other.mp4,A", row).of(source("/videos/b/clip.mp4", "b/clip.mp4")) == "B2-G-0"
+    assert mapping("other.mp4,A", row).of(source("/videos/b/clip.mp4", "b/clip.mp4")) == ("B2-G-0", None)
 
 
 def test_the_path_comes_before_the_name(mapping):
     labels = mapping("clip.mp4,A", "b/clip.mp4,G", "c/clip.avi,B1", "c/clip.mp4,B2")
-    assert labels.of(source("/videos/b/clip.mp4", "b/clip.mp4")) == "G"
-    assert labels.of(source("/videos/c/clip.mp4", "c/clip.mp4")) == "B2"
+    assert labels.of(source("/videos/b/clip.mp4", "b/clip.mp4")) == ("G", None)
+    assert labels.of(source("/videos/c/clip.mp4", "c/clip.mp4")) == ("B2", None)
     with pytest.raises(SourceError, match=r"d/clip\.mp4: not listed, .*several labels for it \(A, B1, B2, G\)"):
         labels.of(source("/videos/d/clip.mp4", "d/clip.mp4"))
 
@@ -60,11 +60,11 @@ def test_the_path_comes_before_the_name(mapping):
 def test_dots_belong_to_the_name(mapping):
     name = "Bad.Boys.1995__#00-26-51_label_B2-0-0"
     labels = mapping(f"{name},B2-0-0", "Bad.mp4,A")
-    assert labels.of(Source(Path(f"/videos/{name}.mp4"), Path(name))) == "B2-0-0"
+    assert labels.of(Source(Path(f"/videos/{name}.mp4"), Path(name))) == ("B2-0-0", None)
 
 
 def test_rows_of_all_crops_are_one_label(mapping):
-    assert mapping(*(f"/x/clip__{crop}.npy,Arson" for crop in range(10))).of(source("clip.mp4")) == "Arson"
+    assert mapping(*(f"/x/clip__{crop}.npy,Arson" for crop in range(10))).of(source("clip.mp4")) == ("Arson", None)
 
 
 def test_a_video_without_a_label(mapping):
@@ -108,6 +108,23 @@ def test_a_list_is_relative_to_itself_and_reads_back(tmp_path):
 def test_lists_as_people_write_them(tmp_path, content):
     (tmp_path / "list.csv").write_bytes(content.encode())
     assert read_list(tmp_path / "list.csv") == [ListedFeature(tmp_path / "a.npy", "Abuse")]
+
+
+def test_groups_of_a_mapping(tmp_path):
+    rows = "b/clip.mp4,Abuse,gate\nc/clip.mp4,Abuse,yard\nd.mp4,Normal,\n"
+    (tmp_path / "labels.csv").write_text(f"path,label,group\n{rows}")
+    labels = VideoLabels(tmp_path / "labels.csv")
+    assert labels.of(source("/videos/b/clip.mp4", "b/clip.mp4")) == ("Abuse", "gate")
+    assert labels.of(source("/videos/d.mp4", "d.mp4")) == ("Normal", None)
+    with pytest.raises(SourceError, match=r"clip\.mp4: not listed, .*several groups for it \(gate, yard\)"):
+        labels.of(source("/videos/e/clip.mp4", "e/clip.mp4"))
+
+
+def test_groups_are_written_where_there_are_some(tmp_path):
+    rows = [ListedFeature(tmp_path / "a.npy", "Abuse", "gate 3"), ListedFeature(tmp_path / "b.npy", "Normal")]
+    write_list(tmp_path / "list.csv", rows)
+    assert (tmp_path / "list.csv").read_text() == "path,label,group\na.npy,Abuse,gate 3\nb.npy,Normal,\n"
+    assert read_list(tmp_path / "list.csv") == rows
 
 
 def test_a_list_may_name_groups(tmp_path):

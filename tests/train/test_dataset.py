@@ -11,7 +11,7 @@ from toy_features import write_toy_features
 from dsanet_cli.errors import SourceError
 from dsanet_cli.features.lists import ListedFeature
 from dsanet_cli.models.presets import UCF_CRIME
-from dsanet_cli.train.dataset import LabelledFeatures, Sampler, hold_out, label_features, load_batch, one_crop_each
+from dsanet_cli.train.dataset import LabelledFeatures, Sampler, label_features, load_batch, one_crop_each
 
 PRESET = dataclasses.replace(UCF_CRIME, classes=CLASSES, head=HEAD, batch_size=8)
 
@@ -78,32 +78,16 @@ def test_batches_pad_and_shorten_to_the_window(videos):
 
 
 def test_labels_of_a_list_become_classes():
-    rows = [ListedFeature(Path("a.npy"), "RoadAccidents"), ListedFeature(Path("b.npy"), "Normal")]
+    rows = [ListedFeature(Path("a.npy"), "RoadAccidents"), ListedFeature(Path("b.npy"), "Normal", "gate")]
     assert label_features(rows, UCF_CRIME) == [
         LabelledFeatures(Path("a.npy"), (8,)),
-        LabelledFeatures(Path("b.npy"), (0,)),
+        LabelledFeatures(Path("b.npy"), (0,), "gate"),
     ]
 
 
 def test_several_classes_in_one_video(videos):
     batch = load_batch([LabelledFeatures(videos[0].path, (1, 2))], PRESET)
     assert batch.labels.tolist() == [[0, 1, 1]]
-
-
-def test_a_held_out_video_goes_with_all_its_crops(tmp_path):
-    videos = write_toy_features(tmp_path, crops=3)
-    training, held_out = hold_out(videos, 0.25, seed=1)
-    assert len(held_out) == 3 * 8
-    assert len(training) + len(held_out) == len(videos)
-    assert not {v.video for v in training} & {v.video for v in held_out}
-    assert [sum(v.classes == (c,) for v in held_out) for c in range(3)] == [12, 6, 6]
-    assert hold_out(videos, 0.25, seed=1) == (training, held_out)
-    assert hold_out(videos, 0.25, seed=2) != (training, held_out)
-
-
-def test_a_class_keeps_a_video_to_train_on(videos):
-    training, _ = hold_out(videos, 1.0, seed=0)
-    assert sorted(v.classes for v in training) == [(0,), (1,), (2,)]
 
 
 def test_one_crop_of_each_video(tmp_path):

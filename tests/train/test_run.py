@@ -352,6 +352,41 @@ def test_the_threshold_follows_the_videos_it_is_calibrated_on(settings, tmp_path
     assert load_model(str(tmp_path / "out" / "best")).config.events.threshold == 0.77
 
 
+def test_groups_of_the_list_are_held_out_as_a_whole(command, features, tmp_path):
+    rows = (features / "train.csv").read_text().splitlines()[1:]
+    grouped = "".join(f"{row},camera {number // 2}\n" for number, row in enumerate(rows))
+    (tmp_path / "train.csv").write_text(f"path,label,group\n{grouped}")
+    place = command.index("--train") + 1
+    result = run(*command[:place], "train.csv", *command[place + 1 :], "cams", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = re.search(r"chosen on (\d) videos held out .* list: (\d) of its 16 groups, as a whole", result.stderr)
+    assert found, result.stderr
+    assert f"held-out videos of {found[2]} groups, AUC over whole videos" in result.stderr
+    config = load_model(str(tmp_path / "cams" / "best")).config
+    assert config.training["held out"] == "whole groups"
+    written = json.loads((tmp_path / "cams" / "held-out.json").read_text())
+    groups = [row["group"] for row in written["videos"]]
+    assert len(groups) == 2 * len(set(groups)) == int(found[1])
+    assert config.metrics["held-out videos"] == written["held-out videos"]
+
+
+def test_the_held_out_figures_stand_beside_logistic_regression(straight, command, features, tmp_path):
+    config = load_model(str(straight / "best")).config
+    assert config.training["held out"] == "single videos"
+    written = json.loads((straight / "held-out.json").read_text())
+    videos = written.pop("videos")
+    assert config.metrics == written
+    value, low, high = written["held-out video AUC, 95 % interval"]
+    assert value > 0.7
+    assert low is high is None  # three and four videos
+    assert written["held-out videos"] == {"normal": 3, "anomalous": 4, "groups": None}
+    assert {Path(row["path"]).parent for row in videos} == {features}
+    again = run(*command, "cams", "--resume", cwd=shutil.copytree(straight.parent, tmp_path / "copy"))
+    assert "4 anomalous and 3 normal held-out videos, AUC over whole videos:" in again.stderr
+    assert f"this head {value:.3f}, logistic regression on mean and spread" in again.stderr
+    assert "too few to tell how good the head is" in again.stderr
+
+
 @pytest.mark.parametrize(
     ("normal", "fighting", "told"),
     [
