@@ -25,8 +25,9 @@ def fold_batch_norms(tower: nn.Module) -> nn.Module:
     folded = copy.deepcopy(tower)
     for convolution, norm in pairs:
         before, after = folded.get_submodule(convolution), folded.get_submodule(norm)
-        folded.set_submodule(convolution, fuse_conv_bn_eval(before, after))
-        folded.set_submodule(norm, _without_norm(after))
+        if isinstance(before, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
+            folded.set_submodule(convolution, fuse_conv_bn_eval(before, after))
+            folded.set_submodule(norm, _without_norm(after))
     return folded
 
 

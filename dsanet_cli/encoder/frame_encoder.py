@@ -36,7 +36,7 @@ class _Tower:
         self.device = device
         self.dtype = dtype
         # Pictures come as (n, H, W, 3), which convolutions also work on fastest.
-        self._module = module.to(device=device, dtype=dtype, memory_format=torch.channels_last).eval()
+        self._module = module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last).eval()
         self._crop = preprocessing.crop
         self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
