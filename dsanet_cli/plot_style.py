@@ -9,3 +9,6 @@ CLASS_COLORS: tuple[str, ...] = ("#d55e00", "#0072b2", "#009e73", "#f069ff", "#f
 CLASS_COLORS += ("#1e0f78", "#e10f4b", "#e1d296", "#960069", "#1e5aff", "#0000ff")
 """Thirteen classes beside the normal one: Okabe and Ito's first three, and those that stand furthest apart from them
 and each other in CIELAB, as seen with and without red-green colour blindness, light ones against dark ones."""
+DARK = {"ink": "#e6e8eb", "muted": "#9aa3ad", "faint": "#31373d", "blank": "#24292e", "paper": "#1b1f23"}
+DARK |= {"normal": "#8c959f", "ground": "#14171a", "edge": "#464d55", "link": "#56b4e9", "head": "#e69f00"}
+"""Colours of pages on dark ground, by their names in the style sheet."""

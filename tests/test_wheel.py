@@ -44,8 +44,9 @@ def test_a_sample_is_analysed_by_the_wheel_alone(environment, tmp_path):
     place = run(programs / "python", "-c", "import dsanet_cli; print(dsanet_cli.__file__)", cwd=tmp_path)
     assert Path(place.strip()).is_relative_to(environment)
     shutil.copy(ROOT / "samples" / "RoadAccidents001.mp4", tmp_path)
-    printed = run(programs / "dsanet", "detect", "RoadAccidents001.mp4", "-o", "out", cwd=tmp_path)
+    formats = ("-f", "csv", "-f", "png", "-f", "html")
+    printed = run(programs / "dsanet", "detect", "RoadAccidents001.mp4", "-o", "out", *formats, cwd=tmp_path)
     assert "roadaccidents" in printed
     result = json.loads((tmp_path / "out" / "RoadAccidents001.json").read_text(encoding="utf-8"))
     assert result["verdict"]["anomalous"]
-    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".csv", ".png"}
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".csv", ".png", ".zip", ".html"}

@@ -21,7 +21,7 @@ from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
 from dsanet_cli.pipeline.pipeline import PipelineSettings
 from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.timeline.calibration import ScoreCurve, calibrate
-from dsanet_cli.timeline.files import read_timeline
+from dsanet_cli.timeline.files import may_be_result, read_timeline
 from dsanet_cli.timeline.timeline import Timeline
 
 RESULT_SUFFIX = ".json"
@@ -140,7 +140,7 @@ class _Footage:
             return [path]
         if not path.is_dir() or find_sources([str(path)], self._settings.recursive, sys.stdin).sources:
             return []
-        return sorted(found for found in path.rglob(f"*{RESULT_SUFFIX}") if not found.name.startswith("."))
+        return sorted(found for found in path.rglob(f"*{RESULT_SUFFIX}") if may_be_result(found))
 
     def _read(self, paths: Sequence[Path]) -> Iterator[Timeline]:
         for path in paths:

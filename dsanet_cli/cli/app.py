@@ -22,6 +22,7 @@ from dsanet_cli.cli.options import (
     ALL_FAILED,
     USAGE,
 )
+from dsanet_cli.cli.report import report
 from dsanet_cli.cli.signals import ending
 from dsanet_cli.cli.streams import keep_streams
 from dsanet_cli.cli.train import train
@@ -84,6 +85,7 @@ def root(
 
 
 app.command()(detect)
+app.command()(report)
 app.command()(calibrate)
 app.command()(extract)
 app.command()(train)

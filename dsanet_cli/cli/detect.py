@@ -40,6 +40,7 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     png = "png"
+    html = "html"
 
 
 def detect(
@@ -178,9 +179,13 @@ def detect(
     from dsanet_cli.video.options import ReadOptions
 
     chosen = choose_model(model) if profile is None else choose_for(profile, model)
+    wanted = tuple(dict.fromkeys(str(f) for f in formats)) if formats else FORMATS
+    if Format.html in wanted and output == STDOUT:
+        raise UsageError("--format html takes a folder, in which the page finds its video; name one with --output")
     work = RunnerSettings(
         output=None if output == STDOUT else output,
-        formats=tuple(dict.fromkeys(str(f) for f in formats)) if formats else FORMATS,
+        formats=tuple(name for name in wanted if name != Format.html),
+        thumbnails=Format.png in wanted or Format.html in wanted,
         model=chosen.name,
         model_reason=chosen.reason,
         classes=classes,
@@ -202,6 +207,7 @@ def detect(
         min_length=min_length,
         replace_others=skip_existing is False,
     )
+    failed = 0
     outcome = run_batch(
         BatchSettings(
             sources=tuple(sources),
@@ -216,7 +222,12 @@ def detect(
             notes=tuple(note for note, holds in notes.items() if holds),
         )
     )
+    if outcome.results:
+        from dsanet_cli.report.run import report_folder
+
+        only_there = Format.html not in wanted
+        failed = report_folder(output, outcome.results, only_there, quiet)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if outcome.failed or not outcome.summarised:
+    if outcome.failed or failed or not outcome.summarised:
         raise typer.Exit(SOME_FAILED if outcome.done else ALL_FAILED)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,10 @@ from dsanet_cli.timeline.timeline import Timeline, build_timeline
 from dsanet_cli.video.container import COPY_AGAIN, video_error
 from dsanet_cli.video.probe import Picture, VideoInfo
 
-KEPT_THUMBNAILS = 12
-"""Frames of score peaks kept while a video runs; the plot shows fewer."""
+KEPT_THUMBNAILS = 36
+"""Frames of score peaks kept while a video runs, and beside its result; the plot shows fewer."""
+LOWER_SHARE = 0.5
+"""Of the threshold: down to there peaks have a frame, for events that are decided anew with a lower threshold."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Detection:
 
     timeline: Timeline
     thumbnails: dict[int, Picture]
+    peaks: Mapping[float, Picture] = field(default_factory=dict)
+    """Frames of the highest scores, those of ``thumbnails`` among them, by the middle of their snippets in seconds."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Analysis(Collector[Detection]):
             np.concatenate(self._probabilities),
             coverage,
         )
-        return Detection(timeline, self._peaks.of(timeline))
+        return Detection(timeline, self._peaks.of(timeline), self._peaks.by_time(timeline))
 
     def _score_window(self) -> None:
         window, self._window = self._window, []
@@ -170,16 +174,21 @@ class PeakFrames:
 
     def add(self, scores: FloatArray, snippets: Sequence[SnippetFeature], first: int) -> None:
         """Consider the snippets of a window with their scores (n,); the first one has the number ``first``."""
-        above = np.flatnonzero(scores >= self._threshold)
-        if not len(above):
-            above = np.array([scores.argmax()])  # shown where there is no event in all of the video
-        for run in np.split(above, np.flatnonzero(np.diff(above) > 1) + 1):
-            if len(run):
-                top = int(run[scores[run].argmax()])
-                frame = snippets[top].picture
-                if frame is not None:
-                    self._kept.append((float(scores[top]), first + top, frame))
+        tops = {int(scores.argmax())}  # shown where there is no event in all of the video
+        for level in (self._threshold, LOWER_SHARE * self._threshold):
+            above = np.flatnonzero(scores >= level)
+            runs = np.split(above, np.flatnonzero(np.diff(above) > 1) + 1)
+            tops |= {int(run[scores[run].argmax()]) for run in runs if len(run)}
+        for top in sorted(tops):
+            frame = snippets[top].picture
+            if frame is not None:
+                self._kept.append((float(scores[top]), first + top, frame))
         self._kept = sorted(self._kept, key=lambda kept: -kept[0])[:KEPT_THUMBNAILS]
+
+    def by_time(self, timeline: Timeline) -> dict[float, Picture]:
+        """All kept frames, by the middle of their snippets in seconds."""
+        middles = (timeline.starts + timeline.ends) / 2
+        return {float(middles[snippet]): frame for _, snippet, frame in self._kept}
 
     def of(self, timeline: Timeline) -> dict[int, Picture]:
         """The best kept frame within each event of ``timeline``; without events, that of the highest score under 0."""

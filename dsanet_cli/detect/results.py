@@ -23,6 +23,7 @@ from dsanet_cli.files.result_names import PLOT_MARK, folded
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.names import printable
 from dsanet_cli.timeline.files import write_csv, write_json
+from dsanet_cli.timeline.thumbnails import THUMBNAILS, THUMBNAILS_MARK, write_thumbnails
 from dsanet_cli.timeline.timeline import Timeline
 from dsanet_cli.version import __version__
 from dsanet_cli.video.header import DEFAULT_RATE
@@ -32,7 +33,7 @@ RECORD = "json"
 that where it fits, the others do."""
 FORMATS = (RECORD, "csv", "png")
 PROGRAM = f"dsanet {__version__}"
-_MARKS = {RECORD: b'"schema"', "csv": b"start,end,score,label", "png": PLOT_MARK}
+_MARKS = {RECORD: b'"schema"', "csv": b"start,end,score,label", "png": PLOT_MARK, THUMBNAILS: THUMBNAILS_MARK}
 """What the beginning of a file of each format holds that this program wrote."""
 _BEGINNING = 1024
 """Bytes."""
@@ -51,13 +52,21 @@ class ResultFolder:
         detector: What they are made with.
         encoder_sha256: Of the encoder weights that were given beside the model.
         overwrite: Replace what belongs to other videos.
+        thumbnails: Keep pictures of the highest scores beside each record.
     """
 
     def __init__(
-        self, folder: Folder, formats: tuple[str, ...], detector: Detector, encoder_sha256: str | None, overwrite: bool
+        self,
+        folder: Folder,
+        formats: tuple[str, ...],
+        detector: Detector,
+        encoder_sha256: str | None,
+        overwrite: bool,
+        thumbnails: bool = False,
     ) -> None:
         self._folder = folder
         self._formats = {RECORD, *formats}
+        self._kept = self._formats | ({THUMBNAILS} if thumbnails else set())
         self._detector = detector
         self._encoder_sha256 = encoder_sha256
         self._overwrite = overwrite
@@ -131,7 +140,7 @@ class ResultFolder:
         status = self._statuses.get(source) or source.path.stat()
         timeline = on_record(source, detection.timeline, status, self._encoder_of(source))
         complete = dataclasses.replace(detection, timeline=timeline)
-        kinds = self._formats | {kind for kind in FORMATS if self._is_there(result_name(source, kind))}
+        kinds = self._kept | {kind for kind in _MARKS if self._is_there(result_name(source, kind))}
         contents = {kind: _content(kind, complete) for kind in sorted(kinds, key=RECORD.__eq__)}
         with self._folder.lock():
             self._notice_others(source)
@@ -140,9 +149,13 @@ class ResultFolder:
                 name = result_name(source, kind)
                 for twin in self._twins(name):
                     self._folder.remove(twin)
-                with self._folder.write(name, "wb") as stream:
-                    stream.write(content)
-                self._there[folded(name)] = {name}
+                if content is not None:
+                    with self._folder.write(name, "wb") as stream:
+                        stream.write(content)
+                    self._there[folded(name)] = {name}
+                elif self._is_there(name):  # of an earlier analysis
+                    self._folder.remove(name)
+                    del self._there[folded(name)]
         return timeline
 
     def _check_place(self, source: Source) -> None:
@@ -154,7 +167,7 @@ class ResultFolder:
         if self._overwrite:
             return
         owned = self._is_owned(source)
-        for kind in FORMATS:
+        for kind in _MARKS:
             name = result_name(source, kind)
             for twin in self._twins(name):
                 raise self._taken(source, twin, "has a name that some systems take for the same")
@@ -182,7 +195,7 @@ class ResultFolder:
 
     def _notice_others(self, source: Source) -> None:
         """Take into account what other runs wrote since this one began."""
-        for name in (result_name(source, kind) for kind in FORMATS):
+        for name in (result_name(source, kind) for kind in _MARKS):
             if self._folder.exists(name):
                 self._there[folded(name)].add(name)
 
@@ -240,7 +253,7 @@ def write_stdout(kind: str, detection: Detection) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    content = _content(kind, detection)
+    content = _content(kind, detection) or b""
     try:
         sys.stdout.flush()
         with open(sys.stdout.fileno(), "wb", closefd=False) as stream:
@@ -252,9 +265,14 @@ def write_stdout(kind: str, detection: Detection) -> None:
             raise OutputError(f"the result cannot be written to stdout: {error.strerror}") from error
 
 
-def _content(kind: str, detection: Detection) -> bytes:
+def _content(kind: str, detection: Detection) -> bytes | None:
+    """What a file of a result holds; None where there is to be no such file."""
     if kind == "png":
         return _plot(detection)
+    if kind == THUMBNAILS:
+        width, height = detection.timeline.video.width, detection.timeline.video.height
+        aspect = width / height if width and height else None
+        return write_thumbnails(detection.peaks, aspect) if detection.peaks else None
     text = io.StringIO()
     write: Callable[[Timeline, IO[str]], None] = write_json if kind == RECORD else write_csv
     write(detection.timeline, text)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePath
 
 from dsanet_cli.detect.dry_run import describe, measure, plan_work
 from dsanet_cli.detect.notes import described, without_effect
@@ -54,6 +55,8 @@ class BatchOutcome:
     """Whether Ctrl-C came before the end."""
     summarised: bool = True
     """Whether ``summary.csv`` is as it should be."""
+    results: tuple[PurePath, ...] = ()
+    """Names of the records below the output folder, those that were found done already among them."""
 
 
 def run_batch(settings: BatchSettings) -> BatchOutcome:
@@ -98,10 +101,11 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     if failure is not None:
         raise failure
     failed = sum(row.status == "failed" for row in rows)
+    results = () if output is None else tuple(PurePath(row.result) for row in rows if row.result and row.status == "ok")
     if interrupted:
         left = len(listing.sources) + len(listing.problems) - len(rows)
         run.printer.interrupted(left)
-    return BatchOutcome(len(rows) - failed, failed, interrupted, summarised)
+    return BatchOutcome(len(rows) - failed, failed, interrupted, summarised, results)
 
 
 def _check_stdout(settings: BatchSettings, several: bool) -> None:

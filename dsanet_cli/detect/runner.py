@@ -55,6 +55,8 @@ class RunnerSettings:
     release: float | None = None
     merge_gap: float | None = None
     min_length: float | None = None
+    thumbnails: bool = False
+    """Whether pictures of the highest scores are kept beside each record."""
     replace_others: bool = False
     """Whether results may replace those of other videos."""
 
@@ -100,7 +102,12 @@ class Runner:
         self._results = None
         if folder is not None:
             self._results = ResultFolder(
-                folder, settings.formats, self._detector, self._encoder_sha256, settings.replace_others
+                folder,
+                settings.formats,
+                self._detector,
+                self._encoder_sha256,
+                settings.replace_others,
+                settings.thumbnails,
             )
 
     def load_encoder(self) -> None:

@@ -14,11 +14,8 @@ from dsanet_cli.errors import SourceError
 from dsanet_cli.evaluate.evaluation import ScoredVideo
 from dsanet_cli.evaluate.groundtruth import video_name
 from dsanet_cli.timeline.facts import TIME_STEP, ModelFacts
-from dsanet_cli.timeline.files import read_timeline
+from dsanet_cli.timeline.files import may_be_result, read_timeline
 from dsanet_cli.timeline.timeline import Timeline
-
-OTHER_FILES = frozenset({"metrics.json", "extraction.json"})
-"""JSON files that the program writes beside results."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ def read_results(folder: Path) -> Detected:
         SourceError: there are none, or they are of several models.
         OutputError: a result that is damaged.
     """
-    paths = sorted(path for path in folder.rglob("*.json") if path.name not in OTHER_FILES and path.name[0] != ".")
+    paths = sorted(path for path in folder.rglob("*.json") if may_be_result(path))
     if not paths:
         raise SourceError(f"{folder}: no results in it; name the folder that detect wrote (its -o)")
     timelines = [read_timeline(path) for path in paths]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
-from matplotlib.colors import to_hex, to_rgb
 from numpy.typing import NDArray
 
 from dsanet_cli.plot_style import CLASS_COLORS, INK, NORMAL, PAPER
 
 LEAST_RANGE = 0.05
 """Between the probabilities of the faintest and the fullest shade of the class bands."""
+DARKEST_ON_DARK = 0.42
+"""Brightness, in 0..1, of the darkest colour that stands out on a dark ground."""
 
 
 def class_colors(classes: int) -> list[str]:
@@ -18,19 +18,28 @@ def class_colors(classes: int) -> list[str]:
     others = classes - 1
     if others <= len(CLASS_COLORS):
         return [NORMAL, *CLASS_COLORS[:others]]
-    return [NORMAL, *map(to_hex, matplotlib.colormaps["plasma"](np.linspace(0, 0.88, others)))]
+    from matplotlib import colormaps  # noqa: PLC0415  (pages do without it, where there are few classes)
+    from matplotlib.colors import to_hex  # noqa: PLC0415
+
+    return [NORMAL, *map(to_hex, colormaps["plasma"](np.linspace(0, 0.88, others)))]
 
 
 def ink_on(color: str) -> str:
     """The colour of text that can be read on ``color``."""
-    red, green, blue = to_rgb(color)
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else PAPER
+    return INK if _brightness(color) > 0.5 else PAPER
 
 
 def tint(color: str, share: float) -> str:
     """Mix ``share`` of a colour into the white of the paper."""
-    red, green, blue = (1 - share * (1 - channel) for channel in to_rgb(color))
-    return to_hex((red, green, blue))
+    return _hex([1 - share * (1 - channel) for channel in _channels(color)])
+
+
+def on_dark(color: str) -> str:
+    """A colour, lighter where it would be lost on a dark ground."""
+    share = 1.0
+    while _brightness(mixed := tint(color, share)) < DARKEST_ON_DARK:
+        share -= 0.02
+    return mixed
 
 
 def band_shades(shares: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
@@ -49,3 +58,17 @@ def band_shades(shares: NDArray[np.float32]) -> tuple[NDArray[np.float32], float
     low = float(known.min(initial=1.0))
     high = max(float(known.max(initial=0.0)), low + LEAST_RANGE)
     return np.nan_to_num((shares - low) / (high - low)), low, high
+
+
+def _channels(color: str) -> list[float]:
+    """Red, green and blue of ``#rrggbb``, each in 0..1."""
+    return [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+
+
+def _hex(channels: list[float]) -> str:
+    return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
+
+
+def _brightness(color: str) -> float:
+    red, green, blue = _channels(color)
+    return 0.299 * red + 0.587 * green + 0.114 * blue

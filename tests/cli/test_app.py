@@ -34,7 +34,7 @@ def test_one_video(detect, tmp_path):
     assert result.stdout.startswith("[00:00.00 -> 00:02.00] ")
     assert "in bf16" in result.stderr or "in fp32" in result.stderr
     output = tmp_path / "dsanet-results"
-    assert {path.name for path in output.iterdir()} == {"clip.json", "clip.csv", "clip.png"}
+    assert {path.name for path in output.iterdir()} == {"clip.json", "clip.csv", "clip.png", "clip.thumbs.zip"}
     data = json.loads((output / "clip.json").read_text())
     assert list(data) == [
         "schema",

@@ -1,0 +1,94 @@
+"""A small H.264 copy of a video, for browsers that do not play the original."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dsanet_cli.errors import VideoError
+from dsanet_cli.timeline.timeline import Timeline
+
+PROXY = "proxy.mp4"
+"""How the names of copies end."""
+HEIGHT = 360
+"""Pixels at most."""
+TICKS = 90_000
+"""Per second."""
+
+
+class ProxyMaker:
+    """Makes copies in a process of its own, since a damaged video may crash its decoder."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def make(self, video: Path, copy: Path, timeline: Timeline) -> None:
+        """Write ``copy``, whole or not at all, with the times that the timeline has.
+
+        Raises:
+            VideoError: the video cannot be decoded.
+            OutputError: the copy cannot be written.
+        """
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        stream, rate = timeline.video.stream, timeline.video.fps
+        fps = rate if timeline.video.fps_from is not None else None
+        try:
+            self._pool.submit(write_proxy, video, copy, stream, fps).result()
+        except BrokenProcessPool as error:
+            self._pool = None
+            raise VideoError(f"{video}: its decoder crashed, so there is no copy of it") from error
+
+
+def write_proxy(video: Path, copy: Path, stream: int | None, fps: Fraction | None) -> None:
+    """Write a copy of a video: 360 lines at most, without sound, each frame at its time.
+
+    Args:
+        video: Any video that ``detect`` reads.
+        copy: MP4 file to write or replace.
+        stream: Number of its video stream, where it has several.
+        fps: Frames per second, where the file gives no rate.
+
+    Raises:
+        VideoError: it cannot be decoded.
+        OutputError: the copy cannot be written.
+    """
+    import av  # noqa: PLC0415  (only where copies are made)
+
+    from dsanet_cli.config import FRAMES_PER_SNIPPET  # noqa: PLC0415
+    from dsanet_cli.files.atomic import atomic_write  # noqa: PLC0415
+    from dsanet_cli.video.options import ReadOptions  # noqa: PLC0415
+    from dsanet_cli.video.reader import open_video  # noqa: PLC0415
+
+    options = ReadOptions(stream, fps)
+    info = open_video(video, (2, 2), 1, options=options).info
+    height = min(HEIGHT, info.height) // 2 * 2
+    size = max(height, 2), max(round(info.width * height / info.height / 2) * 2, 2)
+    reader = open_video(video, size, FRAMES_PER_SNIPPET, options=options)
+    with atomic_write(copy, "wb") as target, av.open(target, "w", "mp4", options={"movflags": "faststart"}) as written:
+        track = written.add_stream("libx264", rate=info.fps or 25)
+        track.height, track.width, track.pix_fmt = *size, "yuv420p"
+        track.codec_context.time_base = Fraction(1, TICKS)
+        track.codec_context.gop_size = round(2 * (info.fps or 25))
+        track.options = {"preset": "veryfast", "crf": "28"}
+        for snippet in reader.snippets():
+            step = (snippet.end - snippet.start) / len(snippet.frames)
+            for number, picture in enumerate(snippet.frames):
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = round((snippet.start + number * step) * TICKS), Fraction(1, TICKS)
+                written.mux(track.encode(frame))
+        written.mux(track.encode())

@@ -1,0 +1,229 @@
+"""The ``report`` command: results in, a page for each out, and an index of many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from dsanet_cli.console import plain_console, print_error, progress_bar
+from dsanet_cli.errors import DsanetError, OutputError, UsageError
+from dsanet_cli.files.folders import Folder, open_folder
+from dsanet_cli.files.typed import scheme_of
+from dsanet_cli.report.index import index_row, render_index
+from dsanet_cli.report.page import render_page
+from dsanet_cli.report.place import href, local_video, plays_everywhere, video_place
+from dsanet_cli.report.proxy import PROXY, ProxyMaker
+from dsanet_cli.report.results import Result, ResultFile, find_results, read_result
+from dsanet_cli.report.view import page_data
+from dsanet_cli.version import __version__
+
+PROGRAM = f"dsanet {__version__}"
+PAGE = "html"
+INDEX_FILE = "index.html"
+PAGE_MARK = b'<meta name="generator" content="dsanet '
+_BEGINNING = 1024
+"""Bytes of a page in which its mark stands."""
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """One run of ``dsanet report``."""
+
+    results: tuple[str, ...]
+    """JSON files of results, folders of them, or URLs of folders."""
+    output: str | None = None
+    """Folder for pages; None puts each beside its result."""
+    proxy: bool = False
+    """Make a small copy of videos that not all browsers play."""
+    overwrite: bool = False
+    """Replace files that are no pages."""
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class ReportOutcome:
+    """How many pages were written, and how many results failed."""
+
+    done: int
+    failed: int
+
+
+def run_report(settings: ReportSettings) -> ReportOutcome:
+    """Write a page for each result, and an index of several; a result that fails is reported in a line.
+
+    Raises:
+        UsageError: copies are asked for where no video can be read or written.
+        OutputError: the index cannot be written.
+    """
+    if settings.proxy and settings.output is not None and scheme_of(settings.output):
+        raise UsageError("--proxy writes to folders of this machine only; choose one with --output")
+    run = _Run(settings)
+    found = list(_distinct(find_results(settings.results)))
+    files = [file for file in found if isinstance(file, ResultFile)]
+    for problem in found:
+        if isinstance(problem, DsanetError):
+            run.report(problem)
+    run.write(files, files)
+    return ReportOutcome(run.done, run.failed)
+
+
+def report_folder(output: str, names: Sequence[PurePath], only_there: bool, quiet: bool) -> int:
+    """Write the pages of results that a run of ``detect`` wrote, or found there; the index has all in the folder.
+
+    Args:
+        output: Folder of the results, a path or URL.
+        names: Of the JSON files below it.
+        only_there: Bring pages up to date that are there, and write no others.
+        quiet: Print errors only.
+
+    Returns:
+        How many failed.
+
+    Raises:
+        OutputError: the index cannot be written.
+    """
+    folder = open_folder(output)
+    run = _Run(ReportSettings((output,), quiet=quiet))
+    files = [ResultFile(output.rstrip("/") or output, name) for name in names]
+    if only_there:
+        files = [file for file in files if folder.exists(file.beside(PAGE))]
+    stale = [file for file in files if not _is_fresh(folder, file)]
+    if not stale:
+        return 0
+    others = [file for file in find_results([output]) if isinstance(file, ResultFile)]
+    run.write(stale, others)
+    return run.failed
+
+
+class _Run:
+    """One run: what is done and what failed."""
+
+    def __init__(self, settings: ReportSettings) -> None:
+        self._settings = settings
+        self._log = plain_console(stderr=True, quiet=settings.quiet)
+        self.done = self.failed = 0
+
+    def report(self, error: DsanetError) -> None:
+        """Print what went wrong with a result."""
+        self.failed += 1
+        print_error(error)
+
+    def write(self, files: Sequence[ResultFile], listed: Sequence[ResultFile]) -> None:
+        """Write the pages of ``files``, and where ``listed`` are several, an index of these."""
+        root, several = _root([*files, *listed]), len(listed) > 1
+        target = self._settings.output or root
+        wanted = set(files)
+        rows = []
+        with self._proxies() as proxies, progress_bar(self._settings.quiet) as bar:
+            for file in bar.track(list(dict.fromkeys([*listed, *files])), description="pages"):
+                page = _below(root, file).with_name(f"{file.stem}.{PAGE}")
+                try:
+                    result = read_result(file)
+                    if file in wanted:
+                        self._write_page(file, result, target, page, several, proxies)
+                    rows.append(index_row(result, page, open_folder(target).exists(page), _below(root, file)))
+                except DsanetError as error:
+                    if file in wanted:
+                        self.report(error)
+        if several and rows:
+            self._write(target, PurePath(INDEX_FILE), render_index(rows, PROGRAM))
+        if self.done:
+            first = next(row.page for row in rows if row.page)
+            last = INDEX_FILE if several else first
+            place = open_folder(target)
+            self._log.print(f"{self.done} page{'s' * (self.done > 1)} in {place}; open {place}{last}")
+
+    def _proxies(self) -> ProxyMaker | nullcontext[None]:
+        return ProxyMaker() if self._settings.proxy else nullcontext()
+
+    def _write_page(
+        self, file: ResultFile, result: Result, target: str, page: PurePath, several: bool, proxies: ProxyMaker | None
+    ) -> None:
+        place = None if scheme_of(target) else Path(target, page).parent
+        copy = None
+        if place is not None:
+            copy = self._copy(file, result, place, proxies)
+        depth = len(page.parts) - 1
+        index = "../" * depth + INDEX_FILE if several else None
+        data = page_data(
+            result.timeline,
+            file.stem,
+            result.sha256,
+            video_place(result.timeline.video, place),
+            None if copy is None or place is None else href(copy, place),
+            result.thumbnails,
+            result.review,
+            PROGRAM,
+        )
+        self._write(target, page, render_page(result.timeline, data, index))
+        self.done += 1
+
+    def _copy(self, file: ResultFile, result: Result, place: Path, proxies: ProxyMaker | None) -> Path | None:
+        """The small copy of the video, if there is one or one is to be made."""
+        copy, facts = place / f"{file.stem}.{PROXY}", result.timeline.video
+        video = local_video(facts, Path(file.root, file.name).parent)
+        if proxies is not None and not plays_everywhere(facts) and facts.codec is not None:
+            if video is None:
+                raise OutputError(f"{file}: its video is not there ({facts.real_path or facts.path}); --proxy needs it")
+            if not copy.exists() or copy.stat().st_mtime < video.stat().st_mtime:
+                proxies.make(video, copy, result.timeline)
+        return copy if copy.exists() else None
+
+    def _write(self, target: str, name: PurePath, text: str) -> None:
+        """Write a page, unless something else is in its place.
+
+        Raises:
+            OutputError: it is, or the page cannot be written.
+        """
+        folder = open_folder(target)
+        if not self._settings.overwrite and folder.exists(name) and not _is_page(folder, name):
+            raise OutputError(
+                f"{folder}{name}: is there and was not written by dsanet; choose another --output, "
+                "or replace it with --overwrite"
+            )
+        with folder.write(name, "w") as stream:
+            stream.write(text)
+
+
+def _is_page(folder: Folder, name: PurePath) -> bool:
+    beginning, _ = folder.read_ends(name, _BEGINNING)
+    return not beginning or PAGE_MARK in beginning
+
+
+def _is_fresh(folder: Folder, file: ResultFile) -> bool:
+    """Whether a page is there that this version wrote after the result."""
+    page = file.beside(PAGE)
+    if not folder.exists(page) or f'"{PROGRAM}"'.encode() not in folder.read_ends(page, _BEGINNING)[0]:
+        return False
+    return folder.modified(page) >= folder.modified(file.name)
+
+
+def _distinct(found: Iterable[ResultFile | DsanetError]) -> Iterator[ResultFile | DsanetError]:
+    """Each result once, by whatever arguments it was named."""
+    seen = set()
+    for one in found:
+        key = one if isinstance(one, DsanetError) else str(one) if one.is_remote else os.path.abspath(str(one))
+        if key not in seen:
+            seen.add(key)
+            yield one
+
+
+def _root(files: Sequence[ResultFile]) -> str:
+    """The folder that all results are below."""
+    roots = {file.root for file in files}
+    if len(roots) <= 1:
+        return next(iter(roots), os.curdir)
+    if any(file.is_remote for file in files):
+        raise UsageError("results of several places with a URL among them; name one folder at a time")
+    try:
+        return os.path.commonpath([os.path.abspath(root) for root in roots])
+    except ValueError as error:
+        raise UsageError("results on several drives; name those of one drive at a time") from error
+
+
+def _below(root: str, file: ResultFile) -> PurePath:
+    """The name of a result below the folder that all are below."""
+    return file.name if file.root == root else PurePath(os.path.relpath(str(file), root))

@@ -1,0 +1,224 @@
+"""What a page shows of a result, in the form in which its script takes it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsanet_cli.config import EventRule
+from dsanet_cli.names import printable
+from dsanet_cli.report.place import VideoPlace, plays_everywhere
+from dsanet_cli.text import format_clock
+from dsanet_cli.timeline.colors import class_colors, ink_on, on_dark
+from dsanet_cli.timeline.facts import VideoFacts
+from dsanet_cli.timeline.review import Review
+from dsanet_cli.timeline.text import format_coverage, format_remarks
+from dsanet_cli.timeline.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Paint:
+    """The colours of a class on a light and on a dark ground, and of text on each."""
+
+    light: str
+    light_ink: str
+    dark: str
+    dark_ink: str
+
+    @classmethod
+    def of(cls, color: str) -> Paint:
+        """The colour itself on light ground, a lighter one where it would be lost on dark ground."""
+        return cls(color, ink_on(color), on_dark(color), ink_on(on_dark(color)))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The score curve, as base64 of little-endian numbers: times in float64 seconds, the rest in float32."""
+
+    starts: str
+    ends: str
+    scores: str
+    probabilities: str
+    """Row by row, one number for each class."""
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A span without pictures, in seconds."""
+
+    start: float
+    end: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A picture of the video: the middle of its snippet in seconds, and a ``data:`` URL."""
+
+    time: float
+    src: str
+
+
+@dataclass(frozen=True)
+class PageData:
+    """All that the script of a page knows; texts are one printable line each."""
+
+    name: str
+    """Of the video."""
+    stem: str
+    """Of the files beside the result."""
+    sha256: str
+    """Of the result, by which reviews find it."""
+    sources: tuple[str, ...]
+    """URLs of the video, to be tried in this order."""
+    place: str
+    """Where the video was, or why there is none."""
+    proxied: bool
+    """Whether the first of ``sources`` is a small copy."""
+    format: str
+    """What there is to say of its format where not all browsers play it; empty where they do."""
+    duration: float
+    width: int
+    height: int
+    classes: tuple[str, ...]
+    curve: Curve
+    rule: EventRule
+    holes: tuple[Hole, ...]
+    scanned: tuple[tuple[float, float], ...]
+    unsure: tuple[tuple[float, float], ...]
+    thumbnails: tuple[Thumbnail, ...]
+    review: Review | None
+    program: str
+
+
+def page_data(
+    timeline: Timeline,
+    stem: str,
+    sha256: str,
+    place: VideoPlace,
+    proxy: str | None,
+    thumbnails: Mapping[float, bytes],
+    review: Review | None,
+    program: str,
+) -> PageData:
+    """Gather what a page's script needs.
+
+    Args:
+        timeline: What to show.
+        stem: Name of the result's files, without what they end with.
+        sha256: Of the result's JSON file (hex).
+        place: Where its video is.
+        proxy: URL of a small copy of the video, relative to the page.
+        thumbnails: JPEG files by the middle of their snippets in seconds.
+        review: What was said of the events before.
+        program: Name and version of what makes the page.
+    """
+    video, coverage = timeline.video, timeline.coverage
+    reasons = (*coverage.hole_reasons, *[""] * len(coverage.holes))
+    width, height = _shape(video)
+    return PageData(
+        name=video_name(video),
+        stem=printable(stem),
+        sha256=sha256,
+        sources=place.sources if proxy is None else (proxy, *place.sources),
+        place=place.said,
+        proxied=proxy is not None,
+        format="" if plays_everywhere(video) else f"{video.codec} in {Path(video.path).suffix or 'a file'}",
+        duration=max(video.duration, float(timeline.ends[-1]), 1e-3),
+        width=width,
+        height=height,
+        classes=timeline.class_names,
+        curve=Curve(
+            _base64(timeline.starts, "<f8"),
+            _base64(timeline.ends, "<f8"),
+            _base64(timeline.scores, "<f4"),
+            _base64(timeline.probabilities, "<f4"),
+        ),
+        rule=timeline.rule,
+        holes=tuple(Hole(*span, reason) for span, reason in zip(coverage.holes, reasons, strict=False)),
+        scanned=coverage.scanned,
+        unsure=coverage.unsure,
+        thumbnails=tuple(Thumbnail(time, _jpeg_url(jpeg)) for time, jpeg in sorted(thumbnails.items())),
+        review=review,
+        program=program,
+    )
+
+
+def plain(data: PageData) -> dict[str, Any]:
+    """The same in JSON's types."""
+    return asdict(data)
+
+
+def paints(classes: int) -> list[Paint]:
+    """The colours of C classes, the normal one first."""
+    return [Paint.of(color) for color in class_colors(classes)]
+
+
+def video_name(video: VideoFacts) -> str:
+    """What a person calls the video."""
+    return printable(Path(video.path).name or video.path)
+
+
+def headline(timeline: Timeline) -> str:
+    """The video in a line: ``0:24.0 · 320 × 240 · 25 fps · h264``."""
+    video = timeline.video
+    facts = [format_clock(video.duration, 1 if video.duration < 60 else 0)]
+    facts += [f"{video.width} × {video.height}"] if video.width and video.height else []
+    facts += [f"{float(video.fps):.4g} frames/s"] if video.fps else []
+    facts += [video.codec] if video.codec else []
+    return " · ".join(facts)
+
+
+def missed(timeline: Timeline) -> list[str]:
+    """What was not analysed, and where that is not certain, in lines."""
+    lines = [format_coverage(timeline)] if timeline.coverage.holes else []
+    if timeline.coverage.scanned:
+        lines.append(f"only key frames were looked at in {spans_line(timeline.coverage.scanned)}")
+    return [*lines, *format_remarks(timeline)]
+
+
+def settings(timeline: Timeline) -> list[tuple[str, str]]:
+    """By what the result was made, as pairs of a term and what there is to say."""
+    model, sampling, rule = timeline.model, timeline.sampling, timeline.rule
+    frames = "" if sampling.sampled_frames is None else f"{sampling.sampled_frames} of "
+    pairs = [
+        ("Video", printable(timeline.video.real_path or timeline.video.path)),
+        ("Model", f"{model.name} ({model.sha256[:12]}…)"),
+        ("Frames looked at", f"{frames}{sampling.snippet_frames} a snippet"),
+        ("Numbers", " on ".join(filter(None, (sampling.precision, sampling.device)))),
+        ("Events", _rule_line(rule)),
+        ("Left out", ", ".join(rule.drop)),
+        ("Scan", "" if sampling.scan_level is None else f"key frames first, all from {sampling.scan_level:g} on"),
+        ("Written by", timeline.program or ""),
+    ]
+    return [(term, said) for term, said in pairs if said]
+
+
+def _rule_line(rule: EventRule) -> str:
+    return (
+        f"from {rule.threshold:g} to below {rule.release:g}, {rule.merge_gap:g} s apart, {rule.min_length:g} s at least"
+    )
+
+
+def _shape(video: VideoFacts) -> tuple[int, int]:
+    """(width, height) that pictures of the video have, to scale; 16:9 where it is not known."""
+    return (video.width, video.height) if video.width and video.height else (16, 9)
+
+
+def _base64(values: NDArray[np.floating], kind: str) -> str:
+    return base64.b64encode(values.astype(kind).tobytes()).decode()
+
+
+def _jpeg_url(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
+def spans_line(spans: Sequence[tuple[float, float]]) -> str:
+    """Spans in a line: ``0:10 to 0:12, 1:00 to 1:05``."""
+    return ", ".join(f"{format_clock(start)} to {format_clock(end)}" for start, end in spans)
