@@ -7,14 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dsanet_cli.video.stamps import StampLine
+from dsanet_cli.video.stamps import GAP_FRAMES, StampLine
 
-VARIED = 2.5
-"""Distances of frames vary if nine tenths are not within this factor of the shortest tenth."""
+VARIED = 2.2
+"""Distances vary if nine tenths are not within this factor of the shortest tenth. They are taken from each frame to the
+next but one: a stamp that is early or late makes one distance shorter and the other longer."""
 FEW_DISTANCES = 8
 """Fewer distances than this say nothing."""
-PAUSES = 3
-"""With this many gaps and no other fault, the recorder is taken to have paused."""
+LONG_SHARE = 0.01
+"""Distances vary, too, if as many are long, but no gap: then some may well be longer."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,12 @@ class Clock:
         self._latest = latest / time_base
         self._last: int | None = None
         self._end = 0
-        self._distances: Counter[int] = Counter()
-        """Counts of distances by their length in milliseconds, without gaps; the sum ``_ticks`` has none either."""
-        self._ticks = 0
+        self._pairs: Counter[int] = Counter()
+        """Counts of distances from each frame to the next but one, by their length in milliseconds, without gaps."""
+        self._before: int | None = None
+        """Distance to the latest frame, if it is no gap."""
+        self._count = self._long = self._ticks = 0
+        """Distances that are no gaps, how many of them are long, and their sum."""
         self._gaps: list[Gap] = []
         self.start = 0.0
         """Of the first frame, in seconds."""
@@ -80,20 +84,21 @@ class Clock:
     def gaps(self) -> tuple[tuple[Gap, ...], tuple[Gap, ...]]:
         """Gaps in which frames are missing, and gaps in which they may be, each in order of time.
 
-        They may be missing where the distances of frames vary anyway, or a recorder seems to have paused.
+        They may be missing where the distances of frames vary anyway. Where these are steady, frames are missing,
+        however many gaps there are.
         """
-        doubtful = [gap for gap in self._gaps if not gap.lost]
-        if not self.varies() and len(doubtful) < PAUSES:
-            doubtful = []
+        doubtful = [gap for gap in self._gaps if not gap.lost] if self.varies() else []
         return tuple(gap for gap in self._gaps if gap not in doubtful), tuple(doubtful)
 
     def varies(self) -> bool:
         """Whether the distances of frames so far vary, or are too few to tell."""
-        total = self._distances.total()
-        if total < FEW_DISTANCES:
+        if self._is_short():
             return True
-        lengths = sorted(self._distances)
-        counts = list(itertools.accumulate(self._distances[length] for length in lengths))
+        total = self._pairs.total()
+        if self._long >= max(1, len(self._gaps), LONG_SHARE * self._count):
+            return True
+        lengths = sorted(self._pairs)
+        counts = list(itertools.accumulate(self._pairs[length] for length in lengths))
         short, long = (
             next(length for length, count in zip(lengths, counts, strict=True) if count > share * total)
             for share in (0.1, 0.9)
@@ -102,21 +107,29 @@ class Clock:
 
     def rate(self) -> Fraction | None:
         """Frames per second on average, gaps left out; None where there are fewer than two."""
-        return self._distances.total() / (self._ticks * self._time_base) if self._ticks else None
+        return self._count / (self._ticks * self._time_base) if self._ticks else None
 
     def _is_credible(self, stamp: int | None) -> bool:
         return stamp is not None and self.zero is not None and 0 <= stamp - self.zero <= self._latest
 
+    def _is_short(self) -> bool:
+        return self._pairs.total() < FEW_DISTANCES
+
     def _note(self, last: int, start: int, lost: bool) -> None:
         distance = start - last
         self.gap_before = None
-        if distance <= self._line.gap:
-            self._distances[round(1000 * distance * self._time_base)] += 1
-            self._ticks += distance
-        else:
+        if distance > self._line.gap:
             gap = Gap(self._seconds(last + self._line.step), self._seconds(start), lost)
             self._gaps.append(gap)
-            self.gap_before = gap.start if lost or not self.varies() else None
+            self._before = None
+            self.gap_before = gap.start if lost or self._is_short() or not self.varies() else None
+            return
+        if self._before is not None:
+            self._pairs[round(1000 * (self._before + distance) * self._time_base)] += 1
+        self._before = distance
+        self._count += 1
+        self._long += distance > GAP_FRAMES * self._line.step
+        self._ticks += distance
 
     def _seconds(self, ticks: int) -> float:
         return float(ticks * self._time_base)

@@ -541,7 +541,7 @@ def test_every_video_failed(model, tmp_path):
 def test_missing_frames_are_refused_and_pauses_are_not(extract, tmp_path):
     whole = write_video(tmp_path / "whole.mkv", 200, gop=25)
     restamp(whole, tmp_path / "hole.mkv", lambda number, time: None if 50 <= number < 100 else time)
-    restamp(whole, tmp_path / "pauses.mkv", lambda number, time: time + 20 * (number // 50))
+    restamp(whole, tmp_path / "pauses.mkv", lambda number, time: time + 0.5 * (number // 20) + 20 * (number // 50))
     restamp(whole, tmp_path / "late.mkv", lambda number, time: time + 16)
     assert extract("hole.mkv", "pauses.mkv", "late.mkv") == ExtractOutcome(2, 0, 1)
     for name in ("pauses", "late"):

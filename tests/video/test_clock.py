@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -56,6 +57,14 @@ def place_all(*parts):
     return clock
 
 
+def place_distances(distances):
+    """A clock after frames at these distances in ms."""
+    clock = make_clock()
+    for stamp in itertools.accumulate(distances, initial=0):
+        clock.place(stamp, None)
+    return clock
+
+
 def test_a_gap_between_frames_that_are_evenly_spread_is_sure():
     clock = place_all((0, 25), (9000, 25))
     assert clock.gaps() == ((Gap(1.0, 9.0, lost=False),), ())
@@ -76,27 +85,45 @@ def test_a_second_is_no_gap():
 
 
 def test_gaps_are_unsure_where_distances_vary():
-    clock = make_clock()
-    stamp = 0
-    for distance in [20, 40, 300, 900] * 5 + [9000] + [20, 40, 300, 900] * 5:
-        stamp += distance
-        clock.place(stamp, None)
+    clock = place_distances([20, 40, 300, 900] * 5 + [9000] + [20, 40, 300, 900] * 5)
     sure, unsure = clock.gaps()
     assert sure == ()
     assert [round(gap.end - gap.start, 2) for gap in unsure] == [8.96]
 
 
-def test_gaps_are_unsure_where_a_recorder_pauses_again_and_again():
+def test_gaps_between_frames_that_are_evenly_spread_are_sure_however_many():
     clock = place_all((0, 25), (9000, 25), (20_000, 25), (60_000, 25))
     sure, unsure = clock.gaps()
-    assert (len(sure), len(unsure)) == (0, 3)
+    assert (len(sure), len(unsure)) == (3, 0)
+
+
+@pytest.mark.parametrize("distances", [[25, 55], [0, 80], [30, 60, 35, 35], [40, 40, 40, 80]])
+def test_gaps_are_sure_where_stamps_are_a_little_off(distances):
+    sure, unsure = place_distances(distances * 20 + [9000] + distances * 20).gaps()
+    assert (len(sure), len(unsure)) == (1, 0)
+
+
+@pytest.mark.parametrize("distances", [[40] * 50 + [900], [40] * 8 + [400], [20, 20, 200, 200]])
+def test_gaps_are_unsure_where_some_distances_are_long(distances):
+    sure, unsure = place_distances(distances * 10 + [9000] + distances * 10).gaps()
+    assert (len(sure), len(unsure)) == (0, 1)
+
+
+def test_one_long_distance_makes_no_doubt():
+    sure, unsure = place_distances([40] * 100 + [9000] + [40] * 40 + [500] + [40] * 40).gaps()
+    assert (len(sure), len(unsure)) == (1, 0)
+
+
+def test_a_gap_at_the_start_ends_a_snippet_whatever_follows():
+    clock = place_all((0, 3), (9000, 1))
+    assert clock.gap_before == 0.12
 
 
 def test_a_gap_with_a_reason_is_sure():
-    clock = place_all((0, 25), (9000, 25), (20_000, 25), (60_000, 25))
+    clock = place_distances([40] * 8 + [400] + [9000])
     clock.place(90_000, 40, lost=True)
     sure, unsure = clock.gaps()
-    assert ([gap.end for gap in sure], len(unsure)) == ([90.0], 3)
+    assert ([gap.end for gap in sure], len(unsure)) == ([90.0], 1)
 
 
 def test_the_rate_leaves_gaps_out():
