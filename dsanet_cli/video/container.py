@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import av
 from av.container import InputContainer
@@ -18,6 +20,8 @@ from dsanet_cli.names import printable
 COPY_AGAIN = "copy it again from where it was recorded"
 NOT_VIDEO_FORMATS = ("image2", "ico", "tty")
 """Pictures and text that ffmpeg reads as if they were videos; besides the formats whose names end in _pipe."""
+MERGED: Mapping[str, str] = MappingProxyType({"merge_pmt_versions": "1"})
+"""Options of ffmpeg with which a transport stream whose video goes on under another id is one video."""
 MP4_FIRST_BOX = b"ftyp"
 NO_VIDEO = "not a video, or damaged beyond recognition; check that it plays"
 
@@ -101,8 +105,7 @@ def choose_stream(container: InputContainer, path: Path, number: int | None) -> 
 
 
 def _options(fps: Fraction | None) -> dict[str, str]:
-    # A transport stream whose video goes on under another id is one video.
-    options = {"merge_pmt_versions": "1"}
+    options = dict(MERGED)
     if fps is not None:
         options["framerate"] = f"{fps.numerator}/{fps.denominator}"
     return options

@@ -21,7 +21,6 @@ before I6 takes I6 and its leading frames too, and the chunk that starts with I6
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -34,14 +33,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from dsanet_cli.errors import VideoError
-from dsanet_cli.video.avi_index import numbered
 from dsanet_cli.video.clock import Clock
 from dsanet_cli.video.container import COPY_AGAIN, choose_stream, open_container, video_error, video_streams
-from dsanet_cli.video.header import Header
+from dsanet_cli.video.header import Header, is_cut_off
 from dsanet_cli.video.options import WHOLE, ReadOptions
-from dsanet_cli.video.packets import Parameters, carries_parameters, copied
-from dsanet_cli.video.shown import shown_by
-from dsanet_cli.video.stamps import AHEAD, REORDERED, StampLine
+from dsanet_cli.video.packet_stream import STAMPLESS_FORMATS, PacketStream, mark_of, stamp_of
+from dsanet_cli.video.packets import carries_parameters, copied
+from dsanet_cli.video.stamps import REORDERED, StampLine
 
 CHUNK_FRAMES = 256
 """Fewest frames in a chunk; opening the decoder anew for each then costs about 4 % (measured, 720p H.264)."""
@@ -53,10 +51,8 @@ CHUNK_TICK = Fraction(1, 25)
 WHOLE_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 """Formats that start with a key frame: where there seems to be none, it is damaged, and time runs all the same. A
 recording in others can be joined midway; it starts with its first key frame."""
-STAMPLESS_FORMATS = ("avi",)
-"""Formats without presentation times; those that ffmpeg makes up do not say which frame comes after which."""
-INDEXED_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2",)
-"""Formats whose index names every frame, so that none is missing where time stamps are far apart."""
+CUT_OFF = "the file ends early"
+ELSEWHERE = "the video goes on in another stream"
 
 
 @dataclass
@@ -104,18 +100,6 @@ class Chunk:
     gaps: dict[int, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Mark:
-    """What is known of a packet beside what it says itself; kept in its ``opaque``."""
-
-    guessed: bool = False
-    """Its time stamp is."""
-    lost: bool = False
-    """Frames before it are missing."""
-    silent: bool = False
-    """It makes no picture."""
-
-
 class Demuxer:
     """The video stream of one file, read once from start to end.
 
@@ -139,9 +123,7 @@ class Demuxer:
         self._line = StampLine(self._time_base, rate, self._stream.codec_context.has_b_frames, longest)
         self.clock = Clock(self._time_base, self._line, self.header.zero, longest)
         self._format = self._container.format.name
-        self._read_failed = False
-        self._parameters = Parameters()
-        self._shows = shown_by(self.codec, self.decoder.extradata or b"")
+        self._source = PacketStream(path, self._container, self._stream, self._line, self.clock)
 
     def __enter__(self) -> Demuxer:
         return self
@@ -165,13 +147,15 @@ class Demuxer:
         return self._stream.codec_context
 
     @property
-    def missing_end(self) -> tuple[float, float] | None:
-        """After ``chunks``: from where to where, in seconds, the video could not be read though it should go on."""
+    def missing_end(self) -> tuple[float, float, str] | None:
+        """After ``chunks``: from where to where, in seconds, the video goes on and could not be read, and why."""
         end, header = self.clock.end, self.header
-        if self._read_failed:
-            return end, max(header.end_from(self.clock.zero), end + float(1 / header.rate))
-        promised = header.missing(end, self.clock.zero, self._line.latest_stray)
-        return None if promised is None else (end, promised)
+        if self._source.failed:
+            return end, max(header.end_from(self.clock.zero), end + float(1 / header.rate)), CUT_OFF
+        if (promised := header.missing(end, self.clock.zero, self._line.latest_stray)) is not None:
+            return end, promised, CUT_OFF
+        more = self._source.seconds_elsewhere()
+        return (end, end + more, ELSEWHERE) if is_cut_off(end, end + more) else None
 
     def first_picture(self) -> VideoFrame:
         """Decode until there is a frame.
@@ -180,7 +164,7 @@ class Demuxer:
             VideoError: there is none.
         """
         reason = "no frame can be decoded"
-        for packet in itertools.chain(self._packets(), [None]):
+        for packet in itertools.chain(self._source.packets(), [None]):
             try:
                 for frame in self._stream.decode(packet):
                     return frame
@@ -231,58 +215,9 @@ class Demuxer:
                 copy.is_keyframe = at == 0
                 out.mux_one(copy)
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
-        held: Packet[VideoStream] | None = None
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.size:
-                    self._parameters.repeat(packet)
-                    if held is not None:
-                        yield held
-                    held = packet
-        except av.FFmpegError:
-            self._read_failed = True
-        except IndexError:
-            pass  # from PyAV after the last packet, if a stream appeared midway
-        if held is not None and not held.is_corrupt:  # a recording can stop in the middle of its last frame
-            yield held
-
-    def _timed(self) -> Iterator[Packet[VideoStream]]:
-        """Packets with time stamps that can be believed; those around missing ones are marked as corrupt."""
-        packets: Iterator[tuple[Packet[VideoStream], int]] = ((packet, 0) for packet in self._packets())
-        if self._format in STAMPLESS_FORMATS:
-            packets = numbered(self._packets(), self._stream, self._container.size)
-        ahead = deque(itertools.islice(packets, AHEAD))
-        before: Packet[VideoStream] | None = None
-        moved = 0
-        for following in itertools.chain(packets, itertools.repeat(None, len(ahead))):
-            if following is not None:
-                ahead.append(following)
-            packet, shift = ahead.popleft()
-            stamps = [value for later, _ in ahead if (value := _stamp(later)) is not None]
-            stamp = _stamp(packet)
-            believed = self._line.believe(stamp, stamps)
-            if packet.is_corrupt and self._line.starts_anew(stamps):  # only another count of transport packets
-                packet.is_corrupt = False
-            if before is None and self.clock.zero is None and believed.stamp is not None:
-                self.clock.zero = believed.stamp - shift
-            silent = not self._shows(bytes(packet))
-            if silent:  # the second field of a key frame does not stand alone
-                packet.is_keyframe = False
-            suspect = believed.gap and self._format not in INDEXED_FORMATS
-            lost = shift > moved or packet.is_corrupt or (suspect and not packet.is_keyframe)
-            packet.pts, packet.opaque, moved = believed.stamp, _Mark(believed.guessed, lost, silent), shift
-            if suspect or lost:
-                _spoil(before, packet, has_leading=any(later < (stamp or 0) for later in stamps))
-            if before is not None:
-                yield before
-            before = packet
-        if before is not None:
-            yield before
-
     def _groups(self) -> Iterator[Group]:
         group: Group | None = None
-        for packet in self._timed():
+        for packet in self._source.timed():
             if packet.is_keyframe or (group is not None and self._is_cut(group, packet)):
                 if group is not None:
                     yield group
@@ -313,12 +248,12 @@ class Demuxer:
         order: list[Packet[VideoStream]] = []
         for group, after in itertools.zip_longest(run, [*run[1:], *([following] if following else [])]):
             order.append(group.key)
-            order += sorted([*group.rest, *(after.leading if after else [])], key=lambda packet: _stamp(packet) or 0)
+            order += sorted([*group.rest, *(after.leading if after else [])], key=lambda packet: stamp_of(packet) or 0)
         shown = len(order)
         if following is not None:
             order.append(following.key)
         places = {id(packet): place for place, packet in enumerate(order)}
-        silent = {id(packet) for packet in packets if _mark(packet).silent}
+        silent = {id(packet) for packet in packets if mark_of(packet).silent}
         hidden = silent | {id(packet) for packet in packets if packet.is_discard}
         frames, gaps = self._frames(order[:shown], hidden)
         return Chunk(
@@ -336,14 +271,14 @@ class Demuxer:
         self, order: list[Packet[VideoStream]], hidden: Set[int]
     ) -> tuple[list[tuple[int, float]], dict[int, float]]:
         """Place and start of the frames that are shown, and where gaps before them start; ``hidden`` are ids."""
-        lost = [place for place, packet in enumerate(order) if _mark(packet).lost]
+        lost = [place for place, packet in enumerate(order) if mark_of(packet).lost]
         frames: list[tuple[int, float]] = []
         gaps: dict[int, float] = {}
         for place, packet in enumerate(order):
             if id(packet) in hidden:
                 continue
             near = any(-REORDERED <= place - other <= 1 for other in lost)
-            start = self.clock.place(_stamp(packet), packet.duration, near)
+            start = self.clock.place(stamp_of(packet), packet.duration, near)
             frames.append((place, start))
             if self.clock.gap_before is not None:
                 gaps[place] = self.clock.gap_before
@@ -352,34 +287,10 @@ class Demuxer:
     def _is_ordered(self, packets: list[Packet[VideoStream]]) -> bool:
         stamps = [packet.pts for packet in packets if packet.pts is not None]
         reordered = self._stream.codec_context.has_b_frames
-        if len(set(stamps)) < len(packets) or (reordered and any(_mark(packet).guessed for packet in packets)):
+        if len(set(stamps)) < len(packets) or (reordered and any(mark_of(packet).guessed for packet in packets)):
             return False
         # AVI has no presentation times, and what ffmpeg then makes up can rise with the decoding order.
         return not reordered or stamps != sorted(stamps)
-
-
-def _stamp(packet: Packet[VideoStream]) -> int | None:
-    return packet.dts if packet.pts is None else packet.pts
-
-
-def _mark(packet: Packet[VideoStream]) -> _Mark:
-    mark = packet.opaque
-    return mark if isinstance(mark, _Mark) else _Mark()
-
-
-def _spoil(before: Packet[VideoStream] | None, packet: Packet[VideoStream], has_leading: bool) -> None:
-    """Mark as corrupt, where frames are missing before ``packet``, what makes decoders lose all that builds on them.
-
-    ::
-
-        decoded    P  P  P  ...  P  P  I  P        P  P  P  ...  I  B  B  P
-        corrupt                  x                       x
-        lost                     x  x                    x          x  x        (open group)
-    """
-    if not packet.is_keyframe:
-        packet.is_corrupt = True
-    elif has_leading and before is not None:
-        before.is_corrupt = True
 
 
 def _is_shown_before(packet: Packet[VideoStream], key: Packet[VideoStream]) -> bool:

@@ -92,7 +92,7 @@ class Header:
         known = end
         if self._format not in COUNTED_FORMATS and self._stream.time_base is not None:
             known = max(end, (latest_stray - (zero or 0)) * float(self._stream.time_base))
-        return promised if promised - known > max(MISSING_SECONDS, MISSING_SHARE * promised) else None
+        return promised if is_cut_off(known, promised) else None
 
     def true_rate(self, measured: Fraction | None) -> Fraction:
         """The file's rate if its time stamps agree with it, else the ``measured`` one."""
@@ -126,6 +126,11 @@ class Header:
         if len(self._container.streams) == 1 and self._container.duration:
             return self._container.duration / av.time_base
         return 0.0
+
+
+def is_cut_off(end: float, promised: float) -> bool:
+    """Whether a video that ends at ``end`` should go on to ``promised``, both in seconds from the start of the file."""
+    return promised - end > max(MISSING_SECONDS, MISSING_SHARE * promised)
 
 
 def _positive(rate: Fraction | None) -> Fraction | None:

@@ -26,7 +26,6 @@ LATE_START = 0.5
 """Seconds from the start of the sound to the first frame that are no hole; encoders of sound start a little early."""
 NO_PICTURE = "no picture yet"
 LOST = "frames are missing"
-CUT_OFF = "the file ends early"
 UNDECODABLE = "cannot be decoded"
 
 
@@ -194,7 +193,7 @@ def counted(info: VideoInfo, demuxer: Demuxer, frames: int) -> VideoInfo:
         info = info.with_hole(gap.start, gap.end, LOST)
     if (cut := demuxer.missing_end) is not None:
         end = cut[1]
-        info = info.with_hole(*cut, CUT_OFF)
+        info = info.with_hole(*cut)
     unsure = tuple((gap.start, gap.end) for gap in doubtful)
     info = replace(info, frames=frames, fps=demuxer.header.true_rate(clock.rate()), duration=end, unsure=unsure)
     return _only_part(info, demuxer.options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import av
 import numpy as np
@@ -31,6 +32,21 @@ def test_missing_frames_are_told_with_their_reason(detect, tmp_path):
     assert coverage["analysed"] == pytest.approx(2 / 3, abs=1e-3)
     assert (coverage["holes"], coverage["hole_reasons"]) == ([[4.0, 8.0]], ["frames are missing"])
     assert not any(s["start"] < 8 and s["end"] > 4 for s in result(tmp_path)["snippets"])
+
+
+def test_a_video_that_goes_on_in_another_program_is_told(detect, tmp_path):
+    parts = []
+    for number in range(2):
+        options = {"mpegts_service_id": str(1 + number), "mpegts_pmt_start_pid": str(4096 + 100 * number)}
+        options |= {"mpegts_start_pid": str(256 + 100 * number)}
+        parts.append(write_video(tmp_path / f"{number}.ts", 150, container_options=options).read_bytes())
+    (tmp_path / "clip.ts").write_bytes(b"".join(parts))
+    done = detect("clip.ts")
+    assert done.returncode == 0
+    assert re.search(
+        r"clip.ts: 50\.. % analysed, not 0:06\.0 to 0:1\d\.\d \(the video goes on in another stream\)", done.stderr
+    )
+    assert result(tmp_path)["coverage"]["hole_reasons"] == ["the video goes on in another stream"]
 
 
 def test_gaps_that_may_be_right_are_unsure(detect, tmp_path):

@@ -59,7 +59,7 @@ def test_chunks_stay_short_without_good_stamps(tmp_path, suffix):
 def test_no_cut_where_stamps_repeat(tmp_path):
     path = write_video(tmp_path / "clip.mp4", 60, gop=10)
     with Demuxer(path) as demuxer:
-        read = demuxer._packets
+        read = demuxer._source.packets
 
         def repeat_a_stamp():
             for number, packet in enumerate(read()):
@@ -67,5 +67,5 @@ def test_no_cut_where_stamps_repeat(tmp_path):
                     packet.pts -= 512  # that of the key frame before it
                 yield packet
 
-        demuxer._packets = repeat_a_stamp
+        demuxer._source.packets = repeat_a_stamp
         assert [len(chunk.frames) for chunk in demuxer.chunks(20)] == [30, 20, 10]

@@ -15,8 +15,9 @@ from media import read_number, remux, restamp, write_audio, write_video
 
 from dsanet_cli.errors import VideoError
 from dsanet_cli.video.avi_index import numbered
+from dsanet_cli.video.demux import CUT_OFF
 from dsanet_cli.video.options import ReadOptions
-from dsanet_cli.video.probe import CUT_OFF, LOST, NO_PICTURE, UNDECODABLE, Hole, probe
+from dsanet_cli.video.probe import LOST, NO_PICTURE, UNDECODABLE, Hole, probe
 from dsanet_cli.video.reader import open_video
 
 GOP = 25
@@ -335,31 +336,6 @@ def test_a_video_stream_that_is_not_there(tmp_path):
         probe(write_two(tmp_path / "clip.mp4"), ReadOptions(2))
     with pytest.raises(VideoError, match="has one video stream, counted from 0, so there is no --stream 1"):
         probe(write_video(tmp_path / "single.mp4", 5), ReadOptions(1))
-
-
-def test_a_video_that_goes_on_under_another_id_is_one(tmp_path):
-    parts = []
-    for number, identifier in enumerate((256, 500)):
-        part = tmp_path / f"{number}.ts"
-        whole = write_video(tmp_path / f"whole-{number}.ts", 150, first_number=150 * number)
-        with av.open(str(whole)) as source, av.open(str(part), "w") as written:
-            copy = written.add_stream_from_template(source.streams.video[0])
-            copy.id = identifier
-            for packet in source.demux(video=0):
-                if packet.size:
-                    packet.stream = copy
-                    written.mux(packet)
-        parts.append(part.read_bytes())
-    path = tmp_path / "clip.ts"
-    path.write_bytes(b"".join(parts))
-    with av.open(str(path)) as container:
-        assert len(container.streams.video) == 2
-    info, snippets = read(path)
-    assert (info.streams, info.gaps, info.duration) == (1, (), pytest.approx(12, abs=0.05))
-    shown = [number for _, _, numbers in snippets for number in numbers]
-    # ffmpeg waits for the end of frame 149 under the old id, and gives it among the last two, where it does not belong.
-    assert len(shown) == 300
-    assert shown[:-2] == [number for number in range(299) if number != 149]
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip.ts"])
