@@ -15,6 +15,7 @@ from dsanet_cli.pipeline.headers import header_lengths
 from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings
 from dsanet_cli.text import format_clock
 from dsanet_cli.video.messages import Message
+from dsanet_cli.video.options import WHOLE, ReadOptions
 from dsanet_cli.video.probe import VideoInfo
 
 MEASURED_SECONDS = 60.0
@@ -38,7 +39,7 @@ class Plan:
     """What a run would do."""
 
     lengths: dict[Source, float]
-    """Seconds of each video to analyse, 0 where its header does not say."""
+    """Seconds to analyse of each video, 0 where its header does not say."""
     features: int
     """Feature files to score, which takes no time worth mentioning."""
     done: int
@@ -73,7 +74,11 @@ class _Meter(Collector[None]):
 
 
 def plan_work(
-    sources: Sequence[Source], done: int, settings: PipelineSettings, failed: Callable[[Source, VideoError], None]
+    sources: Sequence[Source],
+    done: int,
+    settings: PipelineSettings,
+    failed: Callable[[Source, VideoError], None],
+    options: ReadOptions = WHOLE,
 ) -> Plan:
     """Read the headers of what is to be analysed.
 
@@ -81,11 +86,12 @@ def plan_work(
         sources: What is to be done.
         done: How many inputs are done already.
         settings: How the work is shared out.
-        failed: Is called with each video that cannot be opened.
+        failed: Is called with each video that cannot be opened, or has no such part.
+        options: What is to be read of each video.
     """
     videos = [source for source in sources if not is_feature_file(source.path)]
     lengths: dict[Source, float] = {}
-    for source, found in header_lengths(videos, settings) if videos else ():
+    for source, found in header_lengths(videos, settings, options) if videos else ():
         if isinstance(found, VideoError):
             failed(source, found)
         else:

@@ -147,14 +147,15 @@ class _Run:
             ModelError: the model, or the weights of its encoder, do not load.
             UsageError: a device or precision this machine does not have.
         """
-        runner = Runner(self.settings.work, writes=False)
+        work = self.settings.work
+        runner = Runner(work, writes=False)
         settled = {source: runner.settled(source, self.skip_done) for source in sources}
         for source, result in settled.items():
             if isinstance(result, DsanetError):
                 self._report_source(source, result)
         remaining = [source for source, result in settled.items() if result is None]
         done = sum(isinstance(result, Timeline) for result in settled.values())
-        plan = plan_work(remaining, done, self.settings.work.pipeline, self._report_source)
+        plan = plan_work(remaining, done, work.pipeline, self._report_source, work.detect.reading)
         speed = None
         if plan.lengths and not self.settings.on_ray:
             speed = measure(list(plan.lengths), runner.pipeline(len(plan.lengths)))

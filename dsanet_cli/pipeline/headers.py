@@ -11,28 +11,40 @@ from dsanet_cli.files.sources import Source
 from dsanet_cli.pipeline.pipeline import PipelineSettings
 from dsanet_cli.video.decoder_pool import DecoderPool, Task
 from dsanet_cli.video.messages import DecodeJob, Decoding, Opened
+from dsanet_cli.video.options import WHOLE, ReadOptions
+from dsanet_cli.video.probe import nothing_after
 
-_HEADER = Decoding((16, 16), 1, FRAMES_PER_SNIPPET, header_only=True)
 _DEPTH = 16
 """Answers that wait at most."""
 
 
 class _HeaderTask(Task):
-    def __init__(self, source: Source) -> None:
-        super().__init__(DecodeJob(source.path, _HEADER, threads=1))
+    def __init__(self, source: Source, options: ReadOptions) -> None:
+        decoding = Decoding((16, 16), 1, FRAMES_PER_SNIPPET, header_only=True, options=options)
+        super().__init__(DecodeJob(source.path, decoding, threads=1))
         self.source = source
 
 
 def header_lengths(
-    sources: Sequence[Source], settings: PipelineSettings
+    sources: Sequence[Source], settings: PipelineSettings, options: ReadOptions = WHOLE
 ) -> Iterator[tuple[Source, float | VideoError]]:
-    """Seconds that each video lasts by its header, 0 where that does not say, or why it cannot be opened."""
+    """Seconds of each video that are to be read by its header, 0 where that does not say, or why it cannot be opened.
+
+    Args:
+        sources: The videos.
+        settings: How the work is shared out.
+        options: What is to be read of them.
+    """
     filled = settings.for_videos(len(sources))
     assert filled.jobs is not None
     pool = DecoderPool[_HeaderTask](filled.jobs, filled.stall_timeout, _DEPTH)
-    with contextlib.closing(pool.run(map(_HeaderTask, sources))) as messages:
+    with contextlib.closing(pool.run(_HeaderTask(source, options) for source in sources)) as messages:
         for task, message in filter(None, messages):
             if isinstance(message, Opened):
-                yield task.source, message.duration
+                left = message.duration - message.start
+                if message.duration and left <= 0:
+                    yield task.source, nothing_after(task.source.path, message.duration, message.start)
+                else:
+                    yield task.source, max(0.0, left)
             elif isinstance(message, VideoError):
                 yield task.source, message

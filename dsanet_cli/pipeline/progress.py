@@ -44,7 +44,8 @@ class BatchProgress:
         self._total = sum(self._sizes.values())
         self._overall = self._bars.add_task("all", total=self._total, state="")
         self._current: dict[Source, TaskID] = {}
-        self._durations: dict[Source, float] = {}
+        self._spans: dict[Source, tuple[float, float]] = {}
+        """From where to where each video is looked at, in seconds; 0 where the end is not known."""
         self._opened: dict[Source, float] = {}
         self._shares: dict[Source, float] = {}
         """How much of each video at work is done."""
@@ -75,17 +76,17 @@ class BatchProgress:
             if isinstance(message, Notice):
                 self._log.print(message.text)
             elif isinstance(message, Opened):
-                self._durations[source] = message.duration
+                self._spans[source] = message.start, message.duration
                 self._opened[source] = time.monotonic()
                 self._forget(source)  # tried before
                 self._current[source] = self._bars.add_task(printable(source.path.name), total=1.0, state="")
             elif isinstance(message, Snippet):
                 self._frames += len(message.frames) and message.length
-                duration = self._durations.get(source, 0.0)
-                self._shares[source] = min(1.0, message.end / duration) if duration else 0.0
+                start, end = self._spans.get(source, (0.0, 0.0))
+                self._shares[source] = min(1.0, (message.end - start) / (end - start)) if end > start else 0.0
                 state = format_clock(message.end)
-                if duration:
-                    state += f" of {format_clock(duration)}"
+                if end:
+                    state += f" of {format_clock(end)}"
                 self._bars.update(self._current[source], completed=self._shares[source], state=state)
                 self._show()
 

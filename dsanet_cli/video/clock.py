@@ -81,6 +81,10 @@ class Clock:
         self._last, self._end = start, max(self._end, start + (duration or self._line.step))
         return self._seconds(start)
 
+    def set_span(self, start: int, end: int) -> None:
+        """Set the start of the first frame and the end of the last one, in ticks since the start of the file."""
+        self.start, self._end = self._seconds(start), end
+
     def gaps(self) -> tuple[tuple[Gap, ...], tuple[Gap, ...]]:
         """Gaps in which frames are missing, and gaps in which they may be, each in order of time.
 

@@ -98,7 +98,8 @@ def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], sen
         decoding.options,
         decoding.whole_only,
     )
-    send(Opened(reader.info.duration))
+    options = decoding.options
+    send(Opened(reader.info.duration if options.end is None else min(options.end, reader.info.duration), options.start))
     if decoding.header_only:
         send(Finished(reader.info))
         return

@@ -40,6 +40,7 @@ from dsanet_cli.video.options import WHOLE, ReadOptions
 from dsanet_cli.video.packet_stream import STAMPLESS_FORMATS, PacketStream, mark_of, stamp_of
 from dsanet_cli.video.packets import carries_parameters, copied
 from dsanet_cli.video.stamps import REORDERED, StampLine
+from dsanet_cli.video.steady_index import SteadyIndex
 
 CHUNK_FRAMES = 256
 """Fewest frames in a chunk; opening the decoder anew for each then costs about 4 % (measured, 720p H.264)."""
@@ -124,6 +125,7 @@ class Demuxer:
         self.clock = Clock(self._time_base, self._line, self.header.zero, longest)
         self._format = self._container.format.name
         self._source = PacketStream(path, self._container, self._stream, self._line, self.clock)
+        self._index = SteadyIndex.read(self._stream, self._container.size) if options.part else None
 
     def __enter__(self) -> Demuxer:
         return self
@@ -177,7 +179,38 @@ class Demuxer:
 
         A run ends at a key frame, and later than it could where time stamps make a cut uncertain. Where the file
         can be read no further, the chunks end; ``missing_end`` then says what they lack.
+
+        Of a part of a video, chunks before and after it are left out where the index tells all that is asked of them.
         """
+        self._skip()
+        for chunk in self._cut(least):
+            yield chunk
+            if self._index is not None and self._is_after(chunk):
+                break
+        if self._index is not None and self.header.zero is not None and not self._source.failed:
+            first = (self._stream.start_time or 0) - self.header.zero
+            self.clock.set_span(first, first + self._index.frames * self._index.step)
+
+    def count(self, read: int) -> int:
+        """Frames of the whole video after ``chunks``, which held ``read`` of them."""
+        return read if self._index is None else self._index.frames
+
+    def _skip(self) -> None:
+        """Go to a key frame before the part that is asked for."""
+        if self._index is None:
+            return
+        if self.header.zero is None or self._stream.start_time is None:
+            self._index = None
+            return
+        start = self._index.start_for(self.header.zero + int(self.options.start / self._time_base))
+        if start is not None:
+            self._container.seek(start, stream=self._stream)
+
+    def _is_after(self, chunk: Chunk) -> bool:
+        end = self.options.end
+        return end is not None and all(start > end for _, start in chunk.frames)
+
+    def _cut(self, least: int) -> Iterator[Chunk]:
         run: list[Group] = []
         frames = 0
         groups: Iterator[Group | None] = itertools.chain(self._groups(), [None])

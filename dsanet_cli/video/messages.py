@@ -80,9 +80,14 @@ class DecodeJob:
 
 @dataclass(frozen=True)
 class Opened:
-    """A video's first message: the seconds it lasts by its header, 0 where that does not say."""
+    """A video's first message.
+
+    ``duration`` is up to where in the video, in seconds, it is looked at by its header, 0 where that does not say;
+    ``start`` is from where on.
+    """
 
     duration: float
+    start: float = 0.0
 
 
 @dataclass(frozen=True)

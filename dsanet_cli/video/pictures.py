@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from dsanet_cli.files.paths import Pictures
 from dsanet_cli.video.container import video_error
 from dsanet_cli.video.options import ReadOptions
-from dsanet_cli.video.probe import UNDECODABLE, Picture, VideoInfo
+from dsanet_cli.video.probe import UNDECODABLE, Picture, VideoInfo, nothing_after
 from dsanet_cli.video.reader import Snippet, VideoReader, open_video, sample_offsets
 from dsanet_cli.video.scaler import Moment, Scaler
 from dsanet_cli.video.snippet_grid import Span
@@ -162,7 +162,7 @@ def _part(path: Pictures, options: ReadOptions) -> tuple[int, tuple[Path, ...]]:
     stop = len(path.files) if options.end is None else math.ceil((options.end - TIME_STEP) * path.fps)
     if not (files := path.files[first:stop]):
         length = len(path.files) / path.fps
-        raise video_error(path, f"lasts {float(length):.1f} s, so nothing of it is after --from {options.start:g}")
+        raise nothing_after(path, float(length), options.start)
     return first, files
 
 

@@ -13,6 +13,7 @@ from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from dsanet_cli.errors import VideoError
 from dsanet_cli.video.container import COPY_AGAIN, video_error
 from dsanet_cli.video.demux import Demuxer
 from dsanet_cli.video.options import WHOLE, ReadOptions
@@ -195,7 +196,9 @@ def counted(info: VideoInfo, demuxer: Demuxer, frames: int) -> VideoInfo:
         end = cut[1]
         info = info.with_hole(*cut)
     unsure = tuple((gap.start, gap.end) for gap in doubtful)
-    info = replace(info, frames=frames, fps=demuxer.header.true_rate(clock.rate()), duration=end, unsure=unsure)
+    info = replace(
+        info, frames=demuxer.count(frames), fps=demuxer.header.true_rate(clock.rate()), duration=end, unsure=unsure
+    )
     return _only_part(info, demuxer.options)
 
 
@@ -208,7 +211,7 @@ def _only_part(info: VideoInfo, options: ReadOptions) -> VideoInfo:
     if options.part is None:
         return info
     if options.start >= info.duration:
-        raise video_error(info.path, f"lasts {info.duration:.1f} s, so nothing of it is after --from {options.start:g}")
+        raise nothing_after(info.path, info.duration, options.start)
     part = options.start, info.duration if options.end is None else min(options.end, info.duration)
     holes = [Hole(*_common(part, hole.start, hole.end), hole.reason) for hole in info.gaps]
     unsure = (_common(part, *span) for span in info.unsure)
@@ -218,6 +221,11 @@ def _only_part(info: VideoInfo, options: ReadOptions) -> VideoInfo:
         unsure=tuple((start, end) for start, end in unsure if start < end),
         part=part,
     )
+
+
+def nothing_after(path: Path, duration: float, start: float) -> VideoError:
+    """The error of a video that ends, after ``duration`` seconds, before the part that is asked for."""
+    return video_error(path, f"lasts {duration:.1f} s, so nothing of it is after --from {start:g}")
 
 
 def _common(part: tuple[float, float], start: float, end: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import run
-from media import write_video
+from media import remux, write_video
 from tiny import WIDTH
 
 from dsanet_cli.detect.detector import Detector, DetectSettings
@@ -13,6 +13,7 @@ from dsanet_cli.detect.dry_run import Plan, Speed, describe, measure, plan_work
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.pipeline import PipelineSettings
+from dsanet_cli.video.options import ReadOptions
 
 SETTINGS = PipelineSettings(jobs=2)
 
@@ -77,3 +78,27 @@ def test_a_dry_run_writes_nothing_and_knows_what_is_done(tiny_model, tmp_path):
     assert not (tmp_path / "dsanet-results").exists()
     run(*command, cwd=tmp_path)
     assert run(*command, "--dry-run", cwd=tmp_path).stdout == "0 videos to analyse, 0:00:00 in all; 2 done already\n"
+
+
+def test_only_the_part_asked_for_counts(tiny_model, tmp_path):
+    write_video(tmp_path / "a.mp4", 500)
+    write_video(tmp_path / "b.mp4", 100)
+    write_video(tmp_path / "c.mp4", 200)
+    part = ("--from", "5", "--to", "12.5")
+    result = run("detect", "a.mp4", "b.mp4", "c.mp4", "--model", tiny_model, "--dry-run", *part, cwd=tmp_path)
+    assert result.stdout.splitlines()[:3] == [
+        "a.mp4: 0:07",
+        "c.mp4: 0:03",
+        "2 videos to analyse, 0:00:10 in all; 0 done already",
+    ]
+    assert "since 10 s of" in result.stdout
+    assert "error: b.mp4: lasts 4.0 s, so nothing of it is after --from 5" in result.stderr
+    assert result.returncode == 3
+
+
+def test_what_is_said_of_a_video_counts(tmp_path):
+    bare = source(remux(write_video(tmp_path / "a.avi", 50, codec="mjpeg", pix_fmt="yuvj420p"), tmp_path / "a.mjpeg"))
+    failed = []
+    plan_work([bare], 0, SETTINGS, lambda *failure: failed.append(failure), ReadOptions(stream=1))
+    ((_, error),) = failed
+    assert "there is no --stream 1" in str(error)

@@ -97,6 +97,14 @@ def test_on_a_terminal_there_are_bars_for_all_and_for_the_videos_at_work(tmp_pat
         assert len(progress._bars.tasks) == 2
 
 
+def test_of_a_part_its_own_length_counts(tmp_path, clock):
+    video = source(tmp_path, "a.mp4", 1000)
+    with BatchProgress([video], quiet=True) as progress:
+        progress.watch(video, Opened(120.0, start=100.0))
+        progress.watch(video, snippet(105.0))
+        assert progress._completed() == pytest.approx(250)
+
+
 def test_key_frames_looked_at_are_not_counted_as_frames_analysed(tmp_path, clock):
     video = source(tmp_path, "a.mp4", 10)
     with BatchProgress([video, video], quiet=True) as progress:
