@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import av
 from av.container import InputContainer
@@ -20,6 +21,12 @@ from dsanet_cli.names import printable
 COPY_AGAIN = "copy it again from where it was recorded"
 NOT_VIDEO_FORMATS = ("image2", "ico", "tty")
 """Pictures and text that ffmpeg reads as if they were videos; besides the formats whose names end in _pipe."""
+FIELD_CODECS = ("hevc",)
+"""Codecs that call a picture interlaced if it is a single field, so that it is whole as it is."""
+Parity = Literal["tff", "bff"]
+"""Of which lines an interlaced frame shows the earlier time: the first one and every other, or the rest."""
+PARITIES: Mapping[int, Parity] = MappingProxyType({2: "tff", 3: "bff", 4: "bff", 5: "tff"})
+"""By ffmpeg's AVFieldOrder."""
 MERGED: Mapping[str, str] = MappingProxyType({"merge_pmt_versions": "1"})
 """Options of ffmpeg with which a transport stream whose video goes on under another id is one video."""
 MP4_FIRST_BOX = b"ftyp"

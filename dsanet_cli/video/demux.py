@@ -34,7 +34,16 @@ from av.video.stream import VideoStream
 
 from dsanet_cli.errors import VideoError
 from dsanet_cli.video.clock import Clock
-from dsanet_cli.video.container import COPY_AGAIN, choose_stream, open_container, video_error, video_streams
+from dsanet_cli.video.container import (
+    COPY_AGAIN,
+    FIELD_CODECS,
+    PARITIES,
+    Parity,
+    choose_stream,
+    open_container,
+    video_error,
+    video_streams,
+)
 from dsanet_cli.video.header import Header, is_cut_off
 from dsanet_cli.video.options import WHOLE, ReadOptions
 from dsanet_cli.video.packet_stream import STAMPLESS_FORMATS, PacketStream, mark_of, stamp_of
@@ -104,12 +113,20 @@ class Chunk:
 class Demuxer:
     """The video stream of one file, read once from start to end.
 
+    Args:
+        path: The file.
+        options: What to read of it.
+        parity: Which lines come first in interlaced frames that do not say themselves that they are, but their
+            container does, as it does of what a capture device stored. None in all others: frames that say it are
+            believed one by one.
+
     Raises:
         VideoError: the file holds no video that can be read; the message says why.
     """
 
-    def __init__(self, path: Path, options: ReadOptions = WHOLE) -> None:
+    def __init__(self, path: Path, options: ReadOptions = WHOLE, parity: Parity | None = None) -> None:
         self.path = path
+        self.parity = parity
         self.options = options
         self._container = open_container(path, options.fps)
         try:
@@ -125,7 +142,7 @@ class Demuxer:
         self.clock = Clock(self._time_base, self._line, self.header.zero, longest)
         self._format = self._container.format.name
         self._source = PacketStream(path, self._container, self._stream, self._line, self.clock)
-        self._index = SteadyIndex.read(self._stream, self._container.size) if options.part else None
+        self._index: SteadyIndex | None = None
 
     def __enter__(self) -> Demuxer:
         return self
@@ -160,15 +177,18 @@ class Demuxer:
         return (end, end + more, ELSEWHERE) if is_cut_off(end, end + more) else None
 
     def first_picture(self) -> VideoFrame:
-        """Decode until there is a frame.
+        """Decode until there is a frame, and find out ``parity`` by it.
 
         Raises:
             VideoError: there is none.
         """
+        parity = PARITIES.get(self.decoder.field_order)  # which decoding can change
         reason = "no frame can be decoded"
         for packet in itertools.chain(self._source.packets(), [None]):
             try:
                 for frame in self._stream.decode(packet):
+                    if not frame.interlaced_frame and self.codec not in FIELD_CODECS:
+                        self.parity = parity
                     return frame
             except av.FFmpegError as error:  # a recording can start with frames that need earlier ones
                 reason = f"no frame can be decoded ({error.strerror})"
@@ -197,10 +217,10 @@ class Demuxer:
 
     def _skip(self) -> None:
         """Go to a key frame before the part that is asked for."""
-        if self._index is None:
+        if self.options.part is None or self.header.zero is None or self._stream.start_time is None:
             return
-        if self.header.zero is None or self._stream.start_time is None:
-            self._index = None
+        self._index = SteadyIndex.read(self._stream, self._container.size)
+        if self._index is None:
             return
         start = self._index.start_for(self.header.zero + int(self.options.start / self._time_base))
         if start is not None:

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from dsanet_cli.errors import VideoError
-from dsanet_cli.video.container import COPY_AGAIN, video_error
+from dsanet_cli.video.container import COPY_AGAIN, Parity, video_error
 from dsanet_cli.video.demux import Demuxer
 from dsanet_cli.video.options import WHOLE, ReadOptions
 
@@ -137,8 +137,11 @@ class Orientation:
         return picture
 
 
-def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInfo, Orientation]:
+def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInfo, Orientation, Parity | None]:
     """Decode a file's first frame: what it shows of the video, with no frame counted yet and the header's duration.
+
+    Returns:
+        That, how to turn pictures, and the ``parity`` of a ``Demuxer``.
 
     Raises:
         VideoError: it holds no frames that can be decoded; the message says why.
@@ -163,7 +166,7 @@ def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInf
         streams=demuxer.streams,
         fps_from=None if demuxer.header.names_rate else "assumed" if options.fps is None else "option",
     )
-    return info, orientation
+    return info, orientation, demuxer.parity
 
 
 def probe(path: Path, options: ReadOptions = WHOLE) -> VideoInfo:
@@ -172,7 +175,7 @@ def probe(path: Path, options: ReadOptions = WHOLE) -> VideoInfo:
     Raises:
         VideoError: it holds no frames that can be decoded; the message says why.
     """
-    info, _ = read_first_frame(path, options)
+    info, *_ = read_first_frame(path, options)
     with Demuxer(path, options) as demuxer:
         frames = sum(len(chunk.frames) for chunk in demuxer.chunks())
         return counted(info, demuxer, frames)

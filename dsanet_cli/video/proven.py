@@ -57,7 +57,12 @@ class Prover:
         self._codec = demuxer.codec
         kind = PROVEN.get(self._codec)
         decoder = demuxer.decoder
-        self._proven = kind is not None and demuxer.format in kind.containers and decoder.pix_fmt in kind.pixels
+        self._proven = (
+            kind is not None
+            and demuxer.parity is None
+            and demuxer.format in kind.containers
+            and decoder.pix_fmt in kind.pixels
+        )
         if self._proven and self._codec in PARAMETER_SETS:
             try:
                 self._header = Header.read(self._codec, decoder.extradata or b"")

@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from dsanet_cli.video.container import FIELD_CODECS
 from dsanet_cli.video.demux import Chunk, Demuxer
 from dsanet_cli.video.packets import copied
 from dsanet_cli.video.scaler import Moment
@@ -37,8 +38,6 @@ HEEDING = ("h264", "hevc", "vvc", "av1")
 """Codecs whose decoders take new parameters that a packet carries beside its bytes."""
 IN_STREAM = ("mpeg4",)
 """Codecs whose decoders take them only as part of the stream."""
-FIELD_CODECS = ("hevc",)
-"""Codecs that call a picture interlaced if it is a single field, so that it is whole as it is."""
 
 
 class PyavDecoder:
@@ -61,6 +60,7 @@ class PyavDecoder:
         if self._prompt:
             self._decoder.flags |= Flags.low_delay
         self._codec = demuxer.codec
+        self._parity = demuxer.parity
         self._outdated = False
         self._restart()
 
@@ -122,7 +122,8 @@ class PyavDecoder:
             yield current[0], self._moment(current[1], self._before)
 
     def _moment(self, frame: VideoFrame, before: VideoFrame | None = None, after: VideoFrame | None = None) -> Moment:
-        return Moment(frame, frame.interlaced_frame and self._codec not in FIELD_CODECS, before, after)
+        interlaced = frame.interlaced_frame and self._codec not in FIELD_CODECS
+        return Moment(frame, interlaced or self._parity is not None, before, after, self._parity)
 
     def _run(self, chunk: Chunk, after: Chunk | None) -> Iterator[tuple[int, _Decoded]]:
         """Place in showing order, and frame, of all that come out."""

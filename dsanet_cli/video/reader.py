@@ -95,7 +95,7 @@ class VideoReader:
     ) -> None:
         self._options = options
         self._whole = whole
-        self._initial_info, self._orientation = read_first_frame(path, options)
+        self._initial_info, self._orientation, self._parity = read_first_frame(path, options)
         self.info = self._initial_info
         self._size = height, width = size
         self._stored_size = (width, height) if self._orientation.transpose else (height, width)
@@ -119,7 +119,7 @@ class VideoReader:
         asked = None if wanted is None else frozenset(wanted)
         pictures: dict[int, Picture] = {}
         found = False
-        with Demuxer(self.info.path, self._options) as demuxer, self._scratch_folder() as folder:
+        with Demuxer(self.info.path, self._options, self._parity) as demuxer, self._scratch_folder() as folder:
             decoder = ChunkDecoder(
                 demuxer, self._stored_size, self._snippet_frames, Path(folder), self._threads, self._alive
             )
@@ -147,7 +147,7 @@ class VideoReader:
         """
         scaler = Scaler(self._stored_size)
         keys: dict[int, Packet[VideoStream]] = {}
-        with Demuxer(self.info.path, self._options) as demuxer:
+        with Demuxer(self.info.path, self._options, self._parity) as demuxer:
             decoder = PyavDecoder(demuxer, self._alive)
             for stretch in self._pass(demuxer):
                 for number, packet in stretch.key_packets():

@@ -20,6 +20,7 @@ import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
+from dsanet_cli.video.container import Parity
 from dsanet_cli.video.probe import Picture
 
 
@@ -31,6 +32,8 @@ class Moment:
     interlaced: bool = False
     before: VideoFrame | None = None
     after: VideoFrame | None = None
+    parity: Parity | None = None
+    """Which lines come first, where the frame itself does not say that it is interlaced."""
 
 
 class Deinterlacer:
@@ -42,12 +45,14 @@ class Deinterlacer:
 
     def frame(self, moment: Moment) -> VideoFrame:
         """A frame for the time of the first lines of ``moment``'s."""
-        source = _kind(moment.frame)
+        kind = _kind(moment.frame)
+        source = kind, moment.parity
         if self._graph is None or source != self._source:
-            self._graph = _graph(moment.frame, ("yadif", "mode=send_frame:parity=auto:deint=interlaced"))
+            fields = "parity=auto:deint=interlaced" if moment.parity is None else f"parity={moment.parity}:deint=all"
+            self._graph = _graph(moment.frame, ("yadif", f"mode=send_frame:{fields}"))
             self._source = source
         for near in (moment.before, moment.frame, moment.after):
-            frame = moment.frame if near is None or _kind(near) != source else near
+            frame = moment.frame if near is None or _kind(near) != kind else near
             frame.pts = None
             self._graph.push(frame)
         # The filter gives a frame once it has the next one, so the latest is what was asked for.

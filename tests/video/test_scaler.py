@@ -131,3 +131,46 @@ def test_interlaced_frames_of_all_kinds_in_one_scaler(tmp_path):
     alone = scaler.picture(Moment(frames[5], True, other, other))
     np.testing.assert_array_equal(alone, scaler.picture(Moment(frames[5], True)))
     np.testing.assert_array_equal(scaler.picture(Moment(frames[5], True, frames[4], frames[6])), expected)
+
+
+def mark_interlaced(source, target, order):
+    """Copy a video into a file whose header gives the order of fields, as ffmpeg numbers it."""
+    with av.open(str(source)) as read, av.open(str(target), "w") as written:
+        stream = read.streams.video[0]
+        stream.codec_context.field_order = order
+        copy = written.add_stream_from_template(stream, opaque=True)
+        copy.codec_context.field_order = order
+        for packet in read.demux(stream):
+            if packet.size:
+                packet.stream = copy
+                written.mux(packet)
+    with av.open(str(target)) as found:
+        assert found.streams.video[0].codec_context.field_order == order
+    return target
+
+
+@pytest.mark.parametrize(("order", "parity"), [(2, "tff"), (3, "bff"), (4, "bff"), (5, "tff")])
+@pytest.mark.parametrize("codec", ["libx264", "ffv1", "mjpeg"])
+def test_interlaced_frames_that_only_the_container_knows(tmp_path, codec, order, parity):
+    plain = write_moving_bar(tmp_path / "plain.mkv", 40, interlaced=True, codec=codec)
+    path = mark_interlaced(plain, tmp_path / "clip.mkv", order)
+    combed = decode(path, *SCALE)
+    expected = decode(path, ("yadif", f"parity={parity}"), *SCALE)
+    assert min(map(combing, combed)) > 4 * max(map(combing, expected))
+    found = [frame for snippet in open_video(path, SIZE, 16).snippets() for frame in snippet.frames]
+    np.testing.assert_array_equal(found, expected)
+    keys = [snippet.frames[0] for snippet in open_video(path, SIZE, 1).key_snippets() if len(snippet.frames)]
+    assert min(map(combing, combed)) > 4 * max(map(combing, keys))
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_interlaced_frames_that_the_container_does_not_know(tmp_path, order):
+    plain = write_moving_bar(tmp_path / "plain.mkv", 40, interlaced=True, options="tff=1")
+    path = tmp_path / "clip.mkv"
+    content = plain.read_bytes()
+    flagged = b"\x9a\x81\x01"  # the flag, of one byte: interlaced
+    assert content.count(flagged) == 1
+    path.write_bytes(content.replace(flagged, b"\x9a\x81" + bytes([2 * order])))
+    expected = decode(plain, ("yadif", "deint=interlaced"), *SCALE)
+    found = [frame for snippet in open_video(path, SIZE, 16).snippets() for frame in snippet.frames]
+    np.testing.assert_array_equal(found, expected)
