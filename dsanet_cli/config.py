@@ -21,6 +21,7 @@ Heads = Annotated[int, Meta(ge=1, le=256)]
 Window = Annotated[int, Meta(ge=1, le=4096)]
 Side = Annotated[int, Meta(ge=1, le=4096, description="pixels")]
 Frames = Annotated[int, Meta(ge=1, le=1024)]
+SnippetSeconds = Annotated[float, Meta(ge=0.1, le=60, description="seconds")]
 Ratio = Annotated[float, Meta(gt=0, le=1000)]
 Level = Annotated[float, Meta(ge=-1000, le=1000)]
 PlainName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$(?!\n)")]
@@ -203,6 +204,8 @@ class ModelConfig:
     sampled_frames: Frames
     """Frames encoded per snippet by default, evenly spread over its 16 (1..16)."""
     snippet_frames: Frames = FRAMES_PER_SNIPPET
+    snippet_seconds: SnippetSeconds | None = None
+    """That a snippet lasts, as long as those that the head was trained on; None in models that count frames."""
     training: Notes = field(default_factory=dict)
     metrics: Notes = field(default_factory=dict)
     encoder_sha256: Sha256 | None = None

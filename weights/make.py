@@ -240,6 +240,7 @@ def train_head(listing: Path, clip: open_clip.CLIP, console: Console) -> tuple[M
         temperature=PRESET.temperature,
         events=rule,
         sampled_frames=SAMPLED_FRAMES,
+        snippet_seconds=FRAMES_PER_SNIPPET / RATE,
         training={
             "data": f"{TRAINING.count} rendered scenes, labels of whole videos",
             "encoder data": f"{PRETRAINING.count * FRAMES_PER_SCENE} rendered frames with captions",

@@ -88,7 +88,13 @@ def detect(
     ] = None,
     frames_per_snippet: Annotated[
         int | None,
-        typer.Option(min=1, max=16, help="Frames encoded of each 16, evenly spread. (default: the model's)"),
+        typer.Option(min=1, max=16, help="Frames encoded of each snippet, evenly spread. (default: the model's)"),
+    ] = None,
+    snippet_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, max=60, help="Seconds of a snippet, at any frame rate. (default: what the model was trained with)"
+        ),
     ] = None,
     device: Device = "auto",
     precision: EncoderPrecision = "auto",
@@ -98,7 +104,8 @@ def detect(
         float | None,
         typer.Option(
             min=0.001,
-            help="Frames per second of feature files and pictures (30 if not given), and of videos without (25).",
+            help="Frames per second of feature files (default: as noted beside them, or 30), of pictures (30), and of "
+            "videos that give none (25).",
         ),
     ] = None,
     start: Annotated[
@@ -153,6 +160,7 @@ def detect(
         release=release,
         merge_gap=merge_gap,
         min_length=min_length,
+        snippet_seconds=snippet_seconds,
         fps=fps,
         scan_level=scan_level,
         stall_timeout=stall_timeout,
@@ -195,8 +203,9 @@ def detect(
             precision=precision,
             batch_size=batch_size,
             sampled_frames=frames_per_snippet,
+            snippet_seconds=snippet_seconds,
             encoder_weights=encoder_weights,
-            feature_fps=Fraction(str(30 if fps is None else fps)),
+            feature_fps=None if fps is None else Fraction(str(fps)),
             scan_level=(SCAN_LEVEL if scan_level is None else scan_level) if scan else None,
             reading=ReadOptions(stream, None if fps is None else Fraction(str(fps)), begin or 0.0, stop),
         ),

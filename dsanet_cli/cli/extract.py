@@ -51,7 +51,15 @@ def extract(
     crops: Annotated[Crops | None, typer.Option(help="The centre, or ten crops. (default: center)")] = None,
     frames_per_snippet: Annotated[
         int | None,
-        typer.Option(min=1, max=16, help="Frames encoded of each 16 and averaged, evenly spread. (default: 16)"),
+        typer.Option(min=1, max=16, help="Frames encoded of a snippet and averaged, evenly spread. (default: 16)"),
+    ] = None,
+    snippet_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=60,
+            help="Seconds of a snippet, at any frame rate. (default: 16 frames, as published)",
+        ),
     ] = None,
     storage: Annotated[Storage | None, typer.Option(help="Number format of the files. (default: fp32)")] = None,
     model: Annotated[
@@ -89,7 +97,7 @@ def extract(
     Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
     """
     part = parse_shard(shard)
-    check_finite(stall_timeout=stall_timeout)
+    check_finite(stall_timeout=stall_timeout, snippet_seconds=snippet_seconds)
     from dsanet_cli.models.encoder_choice import EncoderChoice
 
     choice = EncoderChoice(model, encoder, tag, encoder_weights)
@@ -98,6 +106,7 @@ def extract(
             "--output": output,
             "--crops": crops,
             "--frames-per-snippet": frames_per_snippet,
+            "--snippet-seconds": snippet_seconds,
             "--storage": storage,
             "--list": list_file,
             "--labels": labels,
@@ -132,6 +141,7 @@ def extract(
             encoder=choice,
             crops=TEN_CROPS if crops == Crops.ten else (CENTRE_CROP,),
             sampled_frames=frames_per_snippet or FRAMES_PER_SNIPPET,
+            snippet_seconds=snippet_seconds,
             storage="float16" if storage == Storage.fp16 else "float32",
             device=device,
             precision=precision,

@@ -24,6 +24,7 @@ from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.files import DEFAULT_FEATURE_FPS, load_features
+from dsanet_cli.features.snippets import SnippetNotes
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
@@ -34,6 +35,7 @@ from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.video.memory import MemoryReader
 from dsanet_cli.video.messages import Decoding
 from dsanet_cli.video.options import WHOLE, ReadOptions
+from dsanet_cli.video.spans import SpanLine
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,12 @@ class DetectSettings:
     precision: str = "auto"
     batch_size: int | None = None
     sampled_frames: int | None = None
+    snippet_seconds: float | None = None
+    """That a snippet lasts, whatever the number of its frames."""
     events: EventRule | None = None
     encoder_weights: Path | None = None
-    feature_fps: Fraction = DEFAULT_FEATURE_FPS
+    feature_fps: Fraction | None = None
+    """Frames per second of feature files; None takes what the note beside them says, or 30."""
     profile: Profile | None = None
     """Rules of cameras, which go before ``events``."""
     scan_level: float | None = None
@@ -68,6 +73,7 @@ class Detector:
         self.device = choose_device(settings.device)
         self.dtype = choose_precision(settings.precision, self.device)
         self.sampled_frames = settings.sampled_frames or model.config.sampled_frames
+        self.snippet_seconds = settings.snippet_seconds or model.config.snippet_seconds
         self.batch_size = settings.batch_size or DEFAULT_BATCH[self.device.type]
         self.rule = settings.events or model.config.events
         # Nothing can be copied back from a GPU that has failed.
@@ -75,6 +81,7 @@ class Detector:
         self._scorer = (copy.deepcopy(model.head).to(self.device), model.text_features.to(self.device))
         self._encoder: FrameEncoder | None = None
         self._encoder_check = EncoderCheck.of_model(model.config)
+        self._notes = SnippetNotes(model.config.snippet_frames)
 
     def load_encoder(self) -> FrameEncoder:
         """Load the frame encoder, unless it is loaded; feature files do without.
@@ -135,7 +142,8 @@ class Detector:
         """
         config, source = self.model.config, Source(Path(name), Path(name))
         size = config.preprocessing.resize
-        reader = MemoryReader(frames, name, size, self.sampled_frames, config.snippet_frames)
+        line = SpanLine(config.snippet_frames, self.snippet_seconds)
+        reader = MemoryReader(frames, name, size, self.sampled_frames, line)
         analysis = Analysis(
             source.path, self._scoring(source), lambda: dataclasses.replace(self.sampling(Path()), scan_level=None)
         )
@@ -166,7 +174,8 @@ class Detector:
         encoder = self._encoder
         snippet_frames = self.model.config.snippet_frames
         if is_feature_file(path):
-            return Sampling(snippet_frames, None, precision_name(torch.float32), str(self.device))
+            precision, seconds = precision_name(torch.float32), self._notes.of(path).seconds
+            return Sampling(snippet_frames, None, precision, str(self.device), snippet_seconds=seconds)
         return Sampling(
             snippet_frames,
             self.sampled_frames,
@@ -176,6 +185,7 @@ class Detector:
             self.batch_size if encoder is None else encoder.at_once(self.batch_size),
             self.settings.reading.stream,
             self.settings.reading.part,
+            self.snippet_seconds,
         )
 
     def score(self, features: FloatArray) -> SnippetScores:
@@ -204,6 +214,7 @@ class Detector:
             config.preprocessing.resize,
             self.sampled_frames,
             config.snippet_frames,
+            self.snippet_seconds,
             scan=self.settings.scan_level is not None,
             options=self.settings.reading,
         )
@@ -219,6 +230,14 @@ class Detector:
         """How the scores of a source become events."""
         profile = self.settings.profile
         return self.rule if profile is None else profile.rule(source.relative, self.rule)
+
+    def feature_rate(self, path: Path) -> Fraction:
+        """Frames per second of the video that a feature file was made from.
+
+        Raises:
+            FeatureError: the note beside it is damaged.
+        """
+        return self.settings.feature_fps or self._notes.of(path).fps or DEFAULT_FEATURE_FPS
 
     def _scoring(self, source: Source) -> Scoring:
         config = self.model.config
@@ -241,17 +260,17 @@ class Detector:
         self._encoder_check.check(path)
         features = load_features(path, self.model.config.encoder.width)
         size = path.stat().st_size
-        frames = self.model.config.snippet_frames
-        seconds = float(frames / self.settings.feature_fps)
+        facts, fps = self._notes.of(path), self.feature_rate(path)
+        seconds = facts.lasting(fps)
         analysis = Analysis(path, self._scoring(source), partial(self.sampling, path))
         for i, feature in enumerate(features):
             analysis.add(SnippetFeature(i * seconds, (i + 1) * seconds, feature, None))
         return analysis.conclude(
             VideoFacts(
                 path=str(path),
-                frames=len(features) * frames,
+                frames=round(len(features) * seconds * fps),
                 duration=len(features) * seconds,
-                fps=self.settings.feature_fps,
+                fps=fps,
                 bytes=size,
             )
         )

@@ -29,6 +29,7 @@ def without_effect(
             "--jobs": work.pipeline.jobs is not None,
             "--stall-timeout": work.pipeline.stall_timeout != STALL_TIMEOUT,
             "--frames-per-snippet": work.detect.sampled_frames is not None,
+            "--snippet-seconds": work.detect.snippet_seconds is not None,
             "--batch-size": work.detect.batch_size is not None,
             "--encoder-weights": work.detect.encoder_weights is not None,
             "--precision": work.detect.precision != "auto",

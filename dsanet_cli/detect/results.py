@@ -14,9 +14,9 @@ from pathlib import PurePath
 from typing import IO
 
 from dsanet_cli.detect.analysis import Detection
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.record import Owner, location, read_abridged, read_owner
-from dsanet_cli.errors import DsanetError, OutputError
+from dsanet_cli.errors import DsanetError, FeatureError, OutputError
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.paths import Pictures
 from dsanet_cli.files.result_names import PLOT_MARK, folded
@@ -94,7 +94,7 @@ class ResultFolder:
         try:
             self._check_place(source)
             return self._finished(source, status) if skip_done else None
-        except OutputError as error:
+        except (OutputError, FeatureError) as error:
             return error
 
     def _finished(self, source: Source, status: os.stat_result) -> Timeline | None:
@@ -119,7 +119,7 @@ class ResultFolder:
     def _is_made_alike(self, timeline: Timeline, source: Source) -> bool:
         detector = self._detector
         return (
-            _has_rate(timeline, source, detector.settings)
+            _has_rate(timeline, source, detector)
             and timeline.model.sha256 == detector.model.sha256
             and timeline.model.encoder_sha256 == self._encoder_of(source)
             and timeline.sampling == detector.sampling(source.path)
@@ -207,13 +207,13 @@ class ResultFolder:
         return self._there.get(folded(name), set()) - {name}
 
 
-def _has_rate(timeline: Timeline, source: Source, settings: DetectSettings) -> bool:
+def _has_rate(timeline: Timeline, source: Source, detector: Detector) -> bool:
     """Whether a timeline has the frame rate that was asked for, where the source leaves that open."""
     if is_feature_file(source.path):
-        return timeline.video.fps == settings.feature_fps
+        return timeline.video.fps == detector.feature_rate(source.path)
     if isinstance(source.path, Pictures):
         return timeline.video.fps == source.path.fps
-    return timeline.video.fps_from is None or timeline.video.fps == (settings.reading.fps or DEFAULT_RATE)
+    return timeline.video.fps_from is None or timeline.video.fps == (detector.settings.reading.fps or DEFAULT_RATE)
 
 
 def result_name(source: Source, kind: str = RECORD) -> PurePath:

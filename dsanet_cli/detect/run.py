@@ -18,6 +18,7 @@ from dsanet_cli.detect.summary import SummaryRow, update_summary
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.features.encoder_check import note_without_sidecar
 from dsanet_cli.files.folders import open_folder
+from dsanet_cli.files.paths import DEFAULT_PICTURE_FPS
 from dsanet_cli.files.sources import Source, find_sources, is_feature_file
 from dsanet_cli.names import printable
 from dsanet_cli.pipeline.progress import BatchProgress
@@ -67,7 +68,7 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
         ModelError: the model does not load.
         OutputError: the output folder cannot be written.
     """
-    fps = settings.work.detect.feature_fps
+    fps = settings.work.detect.feature_fps or DEFAULT_PICTURE_FPS
     listing = find_sources(settings.sources, settings.recursive, sys.stdin, fps).shard(*settings.shard)
     several = len(listing.sources) + len(listing.problems) > 1
     output = settings.work.output

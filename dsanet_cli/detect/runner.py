@@ -130,9 +130,10 @@ class Runner:
         """What analyses here, in a line, and in another one what to know of the model."""
         detector, config = self._detector, self._detector.model.config
         reason = f" ({self._settings.model_reason})" if self._settings.model_reason else ""
+        length = f" of {detector.snippet_seconds:.3g} s" if detector.snippet_seconds else ""
         line = (
             f"model {config.name}{reason}, encoder {config.encoder.architecture} on {detector.device} "
-            f"in {precision_name(detector.dtype)}, {detector.sampled_frames} frames a snippet"
+            f"in {precision_name(detector.dtype)}, {detector.sampled_frames} frames a snippet{length}"
         )
         return f"{line}\n{DEMONSTRATION}" if config.demonstration else line
 

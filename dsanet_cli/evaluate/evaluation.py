@@ -16,11 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET
-from dsanet_cli.errors import SourceError, UsageError
+from dsanet_cli.errors import FeatureError, SourceError, UsageError
 from dsanet_cli.evaluate.detection_map import DetectionFigures, detection_map
 from dsanet_cli.evaluate.frame_metrics import (
     ClassFigures,
@@ -47,6 +48,7 @@ from dsanet_cli.evaluate.groundtruth import (
 )
 from dsanet_cli.features.files import FloatArray, load_features
 from dsanet_cli.features.lists import ListedFeature
+from dsanet_cli.features.snippets import SnippetFacts, SnippetNotes
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.presets import PRESETS
@@ -60,11 +62,13 @@ class LoadedVideo:
 
     name: str
     features: FloatArray
+    shown: IntArray | None = None
+    """(M,) the snippet that shows in each 16 frames of the video; None where that is each in turn."""
 
     @property
     def frames(self) -> int:
-        """16 per snippet."""
-        return len(self.features) * FRAMES_PER_SNIPPET
+        """Those that are evaluated: all in whole sixteens."""
+        return (len(self.features) if self.shown is None else len(self.shown)) * FRAMES_PER_SNIPPET
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,23 @@ def load_videos(rows: Sequence[ListedFeature], width: int) -> tuple[LoadedVideo,
         FeatureError: a file that is missing or does not fit.
 
     """
-    return tuple(LoadedVideo(video_name(str(row.path)), load_features(row.path, width)) for row in rows)
+    notes = SnippetNotes(FRAMES_PER_SNIPPET)
+    return tuple(_load(row.path, width, notes.of(row.path)) for row in rows)
+
+
+def _load(file: Path, width: int, facts: SnippetFacts) -> LoadedVideo:
+    """Ground truth counts frames: snippets that last some time are placed on them by the video's rate."""
+    name, features = video_name(str(file)), load_features(file, width)
+    if facts.seconds is None:
+        return LoadedVideo(name, features)
+    if facts.fps is None or facts.video_frames is None:
+        raise FeatureError(
+            f"{file}: nothing says the frame rate of its video, so ground truth, which counts frames, cannot be placed "
+            "on snippets of seconds; extract it again"
+        )
+    middles = (np.arange(max(1, facts.video_frames // FRAMES_PER_SNIPPET)) + 0.5) * FRAMES_PER_SNIPPET
+    shown = (middles / float(facts.seconds * facts.fps)).astype(np.int64)
+    return LoadedVideo(name, features, np.minimum(shown, len(features) - 1))
 
 
 def score_videos(
@@ -157,8 +177,10 @@ def score_videos(
     for video in videos:
         result = score_snippets(head, torch.from_numpy(video.features), text_features, temperature)
         class_scores = 1 - result.logits2.softmax(dim=-1)[:, 0]
-        arrays = (result.scores, class_scores, result.probabilities)
-        scored.append(ScoredVideo(video.name, *(array.numpy() for array in arrays)))
+        arrays = [array.numpy() for array in (result.scores, class_scores, result.probabilities)]
+        if video.shown is not None:
+            arrays = [array[video.shown] for array in arrays]
+        scored.append(ScoredVideo(video.name, *arrays))
     return scored
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,11 @@ class FeatureCollector(Collector[VideoFeatures]):
         """
         if info.gaps:
             raise self._hole(info.gaps[0])
-        return VideoFeatures(np.stack(self._features), self._origin)
+        made = self._origin
+        if made is not None:
+            fps = f"{info.fps.numerator}/{info.fps.denominator}"
+            made = dataclasses.replace(made, frames=info.frames, fps=fps)
+        return VideoFeatures(np.stack(self._features), made)
 
     def _hole(self, hole: Hole) -> VideoError:
         return video_error(

@@ -49,6 +49,8 @@ class ExtractSettings:
     crops: tuple[int, ...] = (CENTRE_CROP,)
     sampled_frames: int = FRAMES_PER_SNIPPET
     """Frames encoded of each snippet and averaged."""
+    snippet_seconds: float | None = None
+    """That a snippet lasts, whatever the number of its frames; None takes the published 16 frames."""
     storage: Literal["float16", "float32"] = "float32"
     """Number format of the files: ``float16`` or ``float32``."""
     device: str = "auto"
@@ -175,6 +177,7 @@ class _Run:
             model=None if chosen.model is None else os.path.abspath(chosen.model.directory),
             weights=None if chosen.weights is None else os.path.abspath(chosen.weights),
             snippet_frames=chosen.snippet_frames,
+            snippet_seconds=settings.snippet_seconds,
             stream=settings.stream,
         )
         claim_folder(settings.output, extraction, [source.relative for source in sources], settings.overwrite)
@@ -186,6 +189,7 @@ class _Run:
                 chosen.preprocessing.resize,
                 settings.sampled_frames,
                 chosen.snippet_frames,
+                settings.snippet_seconds,
                 whole_only=True,
                 options=ReadOptions(settings.stream),
             ),
@@ -194,9 +198,10 @@ class _Run:
             settings.crops,
         )
         crops = "10 crops" if len(settings.crops) > 1 else "centre crop"
+        length = "" if settings.snippet_seconds is None else f" of {settings.snippet_seconds:g} s"
         self.log.print(
             f"encoder {chosen.config.architecture} on {device} in {precision_name(dtype)}, "
-            f"{settings.sampled_frames} frames a snippet, {crops}, stored in {settings.storage}"
+            f"{settings.sampled_frames} frames a snippet{length}, {crops}, stored in {settings.storage}"
         )
 
     def is_kept(self, source: Source) -> bool:

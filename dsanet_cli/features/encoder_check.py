@@ -1,4 +1,4 @@
-"""Features are worth something only to a head of the same encoder: their sidecars are checked against it."""
+"""Features are worth something only to a head of the same encoder and snippets: their sidecars are checked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from dsanet_cli.config import EncoderConfig, ModelConfig, Preprocessing
 from dsanet_cli.errors import FeatureError
 from dsanet_cli.features.sidecar import SIDECAR_FILE, Extraction, find_sidecar, read_sidecar
+
+SAME_LENGTH = 0.01
+"""Share by which the length of snippets may differ."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,10 @@ class EncoderCheck:
     preprocessing: Preprocessing
     sha256: str | None
     """Of the image tower's tensors; None where that is not known, as in models of earlier versions."""
+    snippet_seconds: float | None = None
+    """That a snippet lasts; None counts frames."""
+    only_by_time: bool = False
+    """Where they last some time, refuse those that count frames, too, of which nobody may know how long they last."""
     _sidecars: dict[Path, Path | None] = field(default_factory=dict)
     """By folder of feature files."""
     _fitting: set[Path] = field(default_factory=set)
@@ -30,10 +37,10 @@ class EncoderCheck:
     @classmethod
     def of_model(cls, config: ModelConfig) -> EncoderCheck:
         """For features that a model is to score."""
-        return cls(config.encoder, config.preprocessing, config.encoder_sha256)
+        return cls(config.encoder, config.preprocessing, config.encoder_sha256, config.snippet_seconds)
 
     def check(self, file: Path) -> None:
-        """Refuse a feature file whose sidecar names another encoder; without a sidecar it is taken."""
+        """Refuse a feature file whose sidecar names another encoder or time; without a sidecar it is taken."""
         folder = file.parent
         if folder not in self._sidecars:
             self._sidecars[folder] = find_sidecar(folder)
@@ -45,6 +52,17 @@ class EncoderCheck:
             raise FeatureError(
                 f"{file}: features of another encoder: {fault}; use the model or encoder that they were made with "
                 f"({made.model or made.encoder.architecture}), or extract them again with this one"
+            )
+        seconds = made.snippet_seconds
+        counted = seconds is None and (self.snippet_seconds is None or not self.only_by_time)
+        if not counted and not same_length(seconds, self.snippet_seconds):
+            theirs, own = (
+                f"{made.snippet_frames} frames" if length is None else f"{length:.3g} s"
+                for length in (seconds, self.snippet_seconds)
+            )
+            raise FeatureError(
+                f"{file}: features of snippets of {theirs}, not of {own}; extract them again with the same "
+                "--snippet-seconds as the others, or without"
             )
         self._fitting.add(sidecar)
 
@@ -58,6 +76,13 @@ class EncoderCheck:
         if made.preprocessing != self.preprocessing:
             return f"its preprocessing is {made.preprocessing}, not {self.preprocessing}"
         return ""
+
+
+def same_length(one: float | None, other: float | None) -> bool:
+    """Whether snippets last as long, in seconds; None is of so many frames."""
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= SAME_LENGTH * one
 
 
 def note_without_sidecar(files: Iterable[Path]) -> str | None:

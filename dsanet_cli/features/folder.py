@@ -28,6 +28,7 @@ _SETTINGS: dict[str, Callable[[Extraction], object]] = {
     "mean and deviation": lambda made: (made.preprocessing.mean, made.preprocessing.std),
     "frames per snippet": lambda made: made.sampled_frames,
     "snippet length": lambda made: made.snippet_frames,
+    "seconds per snippet": lambda made: made.snippet_seconds,
     "storage": lambda made: made.storage,
     "precision": lambda made: made.precision,
 }
@@ -45,6 +46,12 @@ def crop_of(path: Path) -> int | None:
     """The crop in a feature file's name; None where there is none."""
     match = _FEATURE_NAME.search(path.name)
     return int(match["crop"]) if match else None
+
+
+def name_of(relative: Path) -> str:
+    """What the sidecar calls the video of a feature file, given the file's path below the sidecar's folder."""
+    stem = _FEATURE_NAME.sub("", relative.name).removesuffix(FEATURE_SUFFIX)
+    return relative.with_name(stem or relative.name).as_posix()
 
 
 def is_whole(path: Path, shape: tuple[int, int], storage: str) -> bool:

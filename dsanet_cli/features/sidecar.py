@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Frames, Preprocessing
+from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Frames, Preprocessing, SnippetSeconds
 from dsanet_cli.errors import FeatureError, ModelError
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.regular import read_regular
-from dsanet_cli.records import Count, Name, PathText, SchemaError, Sha256, decode_exactly, to_json
+from dsanet_cli.records import FRACTION, Count, Name, PathText, SchemaError, Sha256, decode_exactly, to_json
 
 if sys.platform != "win32":
     import fcntl
@@ -45,6 +45,10 @@ class MadeFrom:
     crops: Crops
     version: Name
     """Of the program."""
+    frames: Count | None = None
+    """Of the video, those in no snippet too."""
+    fps: Annotated[str, Meta(pattern=FRACTION)] | None = None
+    """Its frames per second, a fraction; None in notes of earlier versions."""
 
     def is_of(self, other: MadeFrom) -> bool:
         """Whether it is the same video, unchanged, be it in another place, and the same program."""
@@ -70,6 +74,8 @@ class Extraction:
     weights: PathText | None = None
     """The checkpoint file that the encoder came from, if it was one."""
     snippet_frames: Frames = FRAMES_PER_SNIPPET
+    snippet_seconds: SnippetSeconds | None = None
+    """That a snippet lasts, whatever the number of its frames; None where each has ``snippet_frames``."""
     stream: Count | None = None
     """Number of the videos' streams, where one was asked for."""
     schema: Literal[1] = 1

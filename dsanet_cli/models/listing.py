@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from dsanet_cli.config import ModelConfig
 from dsanet_cli.console import print_table
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.models.directory import find_model, list_models, read_config
@@ -39,7 +40,7 @@ def print_model(name: str) -> None:
         ("classes", ", ".join(f"{c.name} ({' | '.join(c.prompts)})" for c in config.classes)),
         ("encoder", f"{encoder.architecture}, {encoder.width} wide; weights {source}"),
         ("frames", f"resized to {_size(config.preprocessing.resize)}, cut to {_size(config.preprocessing.crop)}"),
-        ("snippets", f"{config.snippet_frames} frames, of which {config.sampled_frames} are encoded"),
+        ("snippets", f"{_length(config)}, of which {_frames(config.sampled_frames)} encoded"),
         ("events", f"from score {config.events.threshold:.3g} on, until below {config.events.release:.3g}"),
         *([("demonstration", DEMONSTRATION)] if config.demonstration else []),
         *([("fetched from", f"{config.origin.url}, SHA-256 {config.origin.sha256}")] if config.origin else []),
@@ -50,6 +51,16 @@ def print_model(name: str) -> None:
     for row in rows:
         table.add_row(*row)
     print_table(table)
+
+
+def _length(config: ModelConfig) -> str:
+    if config.snippet_seconds is None:
+        return f"{config.snippet_frames} frames"
+    return f"{config.snippet_seconds:.3g} seconds"
+
+
+def _frames(count: int) -> str:
+    return "one frame is" if count == 1 else f"{count} frames are"
 
 
 def _size(size: tuple[int, int]) -> str:

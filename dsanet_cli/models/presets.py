@@ -16,6 +16,9 @@ PUBLISHED_ENCODER = EncoderConfig(architecture="ViT-B-16-quickgelu", width=512, 
 PUBLISHED_SAMPLED_FRAMES = 4
 """Frames per snippet that ``detect`` encodes by default with a model of published features, means of all 16."""
 
+PUBLISHED_SNIPPET_SECONDS = 16 / 30
+"""What 16 frames last in the published features: both data sets have 30 frames a second."""
+
 
 @dataclass(frozen=True)
 class Preset:

@@ -23,7 +23,13 @@ from dsanet_cli.errors import ModelError
 from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.head.text_adapter import tokenise
 from dsanet_cli.models.directory import check_free, save_model, user_models_folder
-from dsanet_cli.models.presets import PRESETS, PUBLISHED_ENCODER, PUBLISHED_SAMPLED_FRAMES, Preset
+from dsanet_cli.models.presets import (
+    PRESETS,
+    PUBLISHED_ENCODER,
+    PUBLISHED_SAMPLED_FRAMES,
+    PUBLISHED_SNIPPET_SECONDS,
+    Preset,
+)
 
 PUBLISHED_CLIP = PUBLISHED_ENCODER.architecture
 """open_clip's name of the CLIP inside a published checkpoint."""
@@ -237,6 +243,7 @@ def published_config(name: str, preset: Preset, encoder: EncoderConfig) -> Model
         temperature=preset.temperature,
         events=EventRule(),
         sampled_frames=PUBLISHED_SAMPLED_FRAMES,
+        snippet_seconds=PUBLISHED_SNIPPET_SECONDS,
         training={"data": preset.name, "by": "the authors"},
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from dsanet_cli.config import Frames
+from dsanet_cli.config import Frames, SnippetSeconds
 from dsanet_cli.records import Count, Length, Line, Name, PathText, Seconds, Sha256, Share
 
 TIME_STEP = 1e-3
@@ -72,6 +72,8 @@ class Sampling:
     """Number of the video stream that was asked for."""
     part: tuple[Seconds, Seconds | None] | None = None
     """From where to where snippets were asked for, in seconds; None for all of the video."""
+    snippet_seconds: SnippetSeconds | None = None
+    """That a snippet lasts, whatever the number of its frames; None where each has ``snippet_frames``."""
 
 
 @dataclass(frozen=True)

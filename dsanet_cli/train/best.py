@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dsanet_cli.config import FRAMES_PER_SNIPPET, EventRule, ModelConfig, Notes, Parts
+from dsanet_cli.config import EventRule, ModelConfig, Notes, Parts
 from dsanet_cli.features.files import DEFAULT_FEATURE_FPS
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.models.directory import save_model
@@ -17,13 +17,12 @@ from dsanet_cli.train.curves import feature_curve
 from dsanet_cli.train.dataset import LabelledFeatures, one_crop_each
 from dsanet_cli.train.encoder import TrainingEncoder
 from dsanet_cli.train.held_out import HeldOut, judge_held_out
+from dsanet_cli.train.lengths import SnippetLengths
 from dsanet_cli.train.selection import Selection
 from dsanet_cli.train.trainer import Trainer
 
 FALSE_EVENTS_PER_HOUR = 3.0
 """False events that the calibrated threshold allows on normal videos."""
-SNIPPET_SECONDS = float(FRAMES_PER_SNIPPET / DEFAULT_FEATURE_FPS)
-"""Length of a snippet of a feature file, whose frame rate is not known."""
 
 
 class BestModel:
@@ -33,14 +32,31 @@ class BestModel:
         directory: The model directory to write or replace.
         encoder: The one that the features were made with.
         selection: What is trained on, and what was held out.
+        snippet_seconds: That the model's snippets last where the features do not say how long theirs do.
     """
 
-    def __init__(self, directory: Path, encoder: TrainingEncoder, selection: Selection) -> None:
+    def __init__(
+        self, directory: Path, encoder: TrainingEncoder, selection: Selection, snippet_seconds: float | None
+    ) -> None:
         self._directory = directory
         self._encoder = encoder
         self._selection = selection
         self._towers = encoder.towers()
         self._normal, self._which = _normal_videos(selection)
+        self._lengths = SnippetLengths()
+        videos = [video.path for video in one_crop_each([*selection.training, *selection.held_out])]
+        self._snippet_seconds = self._lengths.typical(videos, snippet_seconds)
+
+    @property
+    def note(self) -> str | None:
+        """A line for the user where the time that false events are counted in is a guess."""
+        unknown = self._lengths.unknown([video.path for video in self._normal])
+        if not unknown:
+            return None
+        return (
+            f"nothing says the frame rate of {unknown} of {len(self._normal)} normal videos, so false events an hour "
+            f"are counted as if it were {float(DEFAULT_FEATURE_FPS):g}; dsanet extract notes it beside the features"
+        )
 
     def write(self, trainer: Trainer, metrics: Notes | None = None) -> ModelConfig:
         """Write the best weights of ``trainer``, with figures about them, without changing its current ones.
@@ -63,6 +79,7 @@ class BestModel:
                 temperature=preset.temperature,
                 events=rule,
                 sampled_frames=self._encoder.sampled_frames,
+                snippet_seconds=self._snippet_seconds,
                 training={**self._procedure(trainer), "threshold": how},
                 metrics=metrics or {},
             )
@@ -80,7 +97,8 @@ class BestModel:
         if not self._normal:
             return EventRule(), "not calibrated, there was no normal video"
         curves = [
-            feature_curve(video.path, head, text_features, temperature, SNIPPET_SECONDS) for video in self._normal
+            feature_curve(video.path, head, text_features, temperature, self._lengths.of(video.path))
+            for video in self._normal
         ]
         hours = sum(curve.hours for curve in curves)
         how = (

@@ -28,14 +28,16 @@ class TrainingEncoder:
     clip: open_clip.CLIP
     sha256: str
     """Of the image tower's tensors."""
+    snippet_seconds: float | None = None
+    """That a snippet of the features lasts; None where each has so many frames."""
 
     def check(self, features: Sequence[Path]) -> None:
-        """Refuse feature files of another encoder.
+        """Refuse feature files of another encoder, or of other snippets.
 
         Raises:
             FeatureError: names the first one.
         """
-        check = EncoderCheck(self.config, self.preprocessing, self.sha256)
+        check = EncoderCheck(self.config, self.preprocessing, self.sha256, self.snippet_seconds, only_by_time=True)
         for file in features:
             check.check(file)
 
@@ -77,7 +79,8 @@ def training_encoder(choice: EncoderChoice, features: Sequence[Path], start_from
     preprocessing, sampled_frames = chosen.preprocessing, PUBLISHED_SAMPLED_FRAMES
     if made is not None:
         preprocessing, sampled_frames = made.preprocessing, min(made.sampled_frames, PUBLISHED_SAMPLED_FRAMES)
-    encoder = TrainingEncoder(config, preprocessing, sampled_frames, clip, tower_sha256(clip.visual))
+    seconds = None if made is None else made.snippet_seconds
+    encoder = TrainingEncoder(config, preprocessing, sampled_frames, clip, tower_sha256(clip.visual), seconds)
     encoder.check(features)
     return encoder
 

@@ -23,7 +23,7 @@ from dsanet_cli.features.lists import ListedFeature, read_list, require_files
 from dsanet_cli.models.classes import check_width, classes_of_labels, own_preset, read_classes
 from dsanet_cli.models.directory import Model, load_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
-from dsanet_cli.models.presets import PRESETS, Preset
+from dsanet_cli.models.presets import PRESETS, PUBLISHED_SNIPPET_SECONDS, Preset
 from dsanet_cli.text import format_clock
 from dsanet_cli.train.best import BestModel
 from dsanet_cli.train.checkpoint import CHECKPOINT_FILE, go_on, read_checkpoint, save_checkpoint
@@ -140,7 +140,9 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
     )
     for doubt in selection.warnings:
         log.print(f"warning: {doubt}")
-    best = BestModel(settings.output / BEST, encoder, selection)
+    best = BestModel(settings.output / BEST, encoder, selection, _snippet_seconds(settings, start))
+    if best.note:
+        log.print(f"note: {best.note}")
     finished = _train(trainer, selection, best, settings, facts, stopping, log)
     judged = best.judge(trainer) if finished else None
     if trainer.best > -math.inf:
@@ -157,6 +159,13 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
     else:
         log.print(f"stopped after step {trainer.steps} of {trainer.total_steps}; go on with --resume")
     return TrainOutcome(finished, missing)
+
+
+def _snippet_seconds(settings: TrainSettings, start: Model | None) -> float | None:
+    """That snippets last where the features do not say; None counts frames."""
+    if settings.preset is not None:
+        return PUBLISHED_SNIPPET_SECONDS
+    return None if start is None else start.config.snippet_seconds
 
 
 def _check(settings: TrainSettings) -> None:

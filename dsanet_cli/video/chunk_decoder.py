@@ -14,6 +14,7 @@ from dsanet_cli.video.proven import Prover
 from dsanet_cli.video.pyav_decoder import PyavDecoder
 from dsanet_cli.video.scaler import Moment, Scaler
 from dsanet_cli.video.snippet_grid import Stretch
+from dsanet_cli.video.spans import Span
 
 
 class ChunkDecoder:
@@ -22,7 +23,6 @@ class ChunkDecoder:
     Args:
         demuxer: Of the video.
         size: (height, width) in pixels of the pictures, as they are stored.
-        snippet_frames: Frames in a snippet.
         folder: For temporary files.
         threads: Decoding threads.
         alive: Is called for each frame.
@@ -32,7 +32,6 @@ class ChunkDecoder:
         self,
         demuxer: Demuxer,
         size: tuple[int, int],
-        snippet_frames: int,
         folder: Path,
         threads: int,
         alive: Callable[[], None],
@@ -41,15 +40,14 @@ class ChunkDecoder:
         self._prover = Prover(demuxer)
         self._fallback = PyavDecoder(demuxer, alive)
         self._scaler = Scaler(size)
-        self._snippet_frames = snippet_frames
         self._joint: Picture | None = None
 
-    def decode(self, stretch: Stretch, targets: Mapping[int, Sequence[int]]) -> dict[int, Picture]:
+    def decode(self, stretch: Stretch, targets: Mapping[Span, Sequence[int]]) -> dict[int, Picture]:
         """Decode a chunk's frames of some snippets; without targets, nothing is decoded.
 
         Args:
             stretch: The chunk.
-            targets: Numbers of the frames wanted, by the index of the snippet.
+            targets: Numbers of the frames wanted, by their snippets.
 
         Returns:
             Pictures (H, W, 3) by frame number: the targets in this chunk, and for each that cannot be decoded the
@@ -77,25 +75,35 @@ class ChunkDecoder:
             self._joint = found[len(chunk.packets) - 1]
         return {numbers[place]: picture for place, picture in found.items() if place in numbers}
 
-    def _fall_back(self, stretch: Stretch, targets: Mapping[int, Sequence[int]]) -> dict[int, Picture]:
-        numbers = stretch.numbers
+    def _fall_back(self, stretch: Stretch, targets: Mapping[Span, Sequence[int]]) -> dict[int, Picture]:
+        numbers, wanted = stretch.numbers, _by_frame(targets)
         pictures: dict[int, Picture] = {}
         nearest: dict[int, tuple[int, Moment]] = {}
-        current = None
+        current: tuple[int, ...] = ()
         for place, moment in self._fallback.decode(stretch.chunk, stretch.before, stretch.after):
             if place == len(stretch.chunk.packets) - 1 and stretch.chunk.overlaps:
                 self._joint = self._scaler.picture(moment)
             number = numbers.get(place)
             if number is None:
                 continue
-            index = number // self._snippet_frames
-            if index != current:
+            here = wanted.get(number, ())
+            if here is not current:
                 pictures |= self._scaled(nearest)
-                nearest, current = {}, index
-            for target in targets.get(index, ()):
+                nearest, current = {}, here
+            for target in here:
                 if target not in nearest or abs(number - target) < abs(nearest[target][0] - target):
                     nearest[target] = number, moment
         return pictures | self._scaled(nearest)
 
     def _scaled(self, nearest: Mapping[int, tuple[int, Moment]]) -> dict[int, Picture]:
         return {number: self._scaler.picture(moment) for number, moment in dict(nearest.values()).items()}
+
+
+def _by_frame(targets: Mapping[Span, Sequence[int]]) -> dict[int, tuple[int, ...]]:
+    """The frames wanted of the snippets that each frame belongs to, the same object for those of one snippet."""
+    wanted: dict[int, tuple[int, ...]] = {}
+    for span, several in targets.items():
+        these = tuple(several)
+        for number in span.numbers:
+            wanted[number] = (*wanted[number], *these) if number in wanted else these
+    return wanted

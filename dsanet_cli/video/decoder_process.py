@@ -97,6 +97,7 @@ def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], sen
         _Pulse(send),
         decoding.options,
         decoding.whole_only,
+        decoding.snippet_seconds,
     )
     options = decoding.options
     send(Opened(reader.info.duration if options.end is None else min(options.end, reader.info.duration), options.start))
@@ -115,7 +116,7 @@ def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], sen
         wanted = range(decoding.first_snippets)
     if not decoding.scan or wanted:
         for snippet in reader.snippets(wanted):
-            if not decoding.whole_only or snippet.length == decoding.snippet_frames or snippet.index == 0:
+            if not decoding.whole_only or snippet.whole or snippet.index == 0:
                 send(snippet)
     send(Finished(reader.info))
 

@@ -15,6 +15,7 @@ from dsanet_cli.errors import VideoError
 from dsanet_cli.video.probe import Picture
 from dsanet_cli.video.reader import Snippet, sample_offsets
 from dsanet_cli.video.scaler import Moment, Scaler
+from dsanet_cli.video.spans import SpanLine
 
 LONGEST_SIDE = 16384
 """Pixels; a limit of the scaler."""
@@ -30,7 +31,7 @@ class MemoryReader:
         name: What to call them in messages.
         size: (height, width) in pixels of the pictures delivered.
         sampled_frames: Pictures delivered per snippet.
-        snippet_frames: Frames in a snippet; the last one holds the rest.
+        line: Says which snippet each frame belongs to; no frame has come to it yet.
     """
 
     def __init__(
@@ -39,13 +40,15 @@ class MemoryReader:
         name: str,
         size: tuple[int, int],
         sampled_frames: int,
-        snippet_frames: int,
+        line: SpanLine,
     ) -> None:
         self._frames = frames
         self._name = name
         self._scaler = Scaler(size)
         self._sampled_frames = sampled_frames
-        self._snippet_frames = snippet_frames
+        self._line = line
+        self._waiting: dict[int, Picture] = {}
+        """Pictures of the snippet that is not complete, by the numbers of their frames."""
         self.count = 0
         self.start = self.end = 0.0
         """Seconds; the last frame lasts as long as the one before it."""
@@ -58,31 +61,33 @@ class MemoryReader:
         Raises:
             VideoError: there is no frame, or one is of another type or shape, or comes before the one before it.
         """
-        waiting: list[Picture] = []
-        index, start, last, lasted = 0, 0.0, -math.inf, 0.0
+        last, lasted = -math.inf, 0.0
         for item in self._frames:
             time, frame = self._checked(item, last)
             if self.count == 0:
                 self.start, self.size = time, (frame.shape[0], frame.shape[1])
             else:
                 lasted = time - last
-            if len(waiting) == self._snippet_frames:
-                yield self._snippet(index, start, time, waiting)
-                waiting = []
-                index += 1
-            if not waiting:
-                start = time
-            waiting.append(self._scaler.picture(Moment(VideoFrame.from_ndarray(frame, "rgb24"))))
+            number = self._line.add(time)
+            self._waiting[number] = self._scaler.picture(Moment(VideoFrame.from_ndarray(frame, "rgb24")))
+            yield from self._complete()
             self.count += 1
             last = time
-        if not waiting:
+        if self.count == 0:
             raise VideoError(f"{self._name}: no frames; give at least one (time in seconds, picture)")
         self.end = last + lasted
-        yield self._snippet(index, start, self.end, waiting)
+        self._line.finish(self.end)
+        yield from self._complete()
 
-    def _snippet(self, index: int, start: float, end: float, pictures: list[Picture]) -> Snippet:
-        offsets = sample_offsets(len(pictures), self._sampled_frames)
-        return Snippet(index, start, end, len(pictures), np.stack([pictures[offset] for offset in offsets]))
+    def _complete(self) -> Iterator[Snippet]:
+        """The snippets that have become complete, whose pictures are then forgotten."""
+        for span in self._line.complete:
+            offsets = sample_offsets(len(span.numbers), self._sampled_frames)
+            pictures = np.stack([self._waiting[span.numbers[offset]] for offset in offsets])
+            yield Snippet(span.index, span.start, span.end, span.length, pictures, span.whole)
+        self._line.complete.clear()
+        for number in [number for number in self._waiting if number < self._line.settled]:
+            del self._waiting[number]
 
     def _checked(self, item: Any, last: float) -> tuple[float, Picture]:
         where = f"{self._name}: frame {self.count}"

@@ -51,6 +51,8 @@ class Decoding:
     sampled_frames: int
     """Pictures of each snippet."""
     snippet_frames: int
+    snippet_seconds: float | None = None
+    """That a snippet lasts, whatever the number of its frames; None counts frames."""
     scan: bool = False
     """First deliver key frames only, then the snippets that the answer names."""
     first_snippets: int | None = None
@@ -66,7 +68,8 @@ class Decoding:
     def snippet_bytes(self) -> int:
         """Of the pictures of a snippet, at most."""
         height, width = self.size
-        return min(self.sampled_frames, self.snippet_frames) * height * width * 3
+        most = self.sampled_frames if self.snippet_seconds else min(self.sampled_frames, self.snippet_frames)
+        return most * height * width * 3
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dsanet_cli.video.options import ReadOptions
 from dsanet_cli.video.probe import UNDECODABLE, Picture, VideoInfo, nothing_after
 from dsanet_cli.video.reader import Snippet, VideoReader, open_video, sample_offsets
 from dsanet_cli.video.scaler import Moment, Scaler
-from dsanet_cli.video.snippet_grid import Span
+from dsanet_cli.video.spans import Span, SpanLine
 
 TIME_STEP = 1e-3
 """Seconds; a picture that is shown this close to the border of a part counts as on it."""
@@ -32,6 +32,7 @@ def open_source(
     alive: Callable[[], None],
     options: ReadOptions,
     whole: bool,
+    snippet_seconds: float | None = None,
 ) -> VideoReader | PictureReader:
     """Open a video or pictures; as ``open_video``.
 
@@ -43,8 +44,8 @@ def open_source(
             raise video_error(
                 path, f"pictures have one stream, counted from 0, so there is no --stream {options.stream}"
             )
-        return PictureReader(path, size, sampled_frames, snippet_frames, alive, options)
-    return open_video(path, size, sampled_frames, snippet_frames, threads, alive, options, whole)
+        return PictureReader(path, size, sampled_frames, SpanLine(snippet_frames, snippet_seconds), alive, options)
+    return open_video(path, size, sampled_frames, snippet_frames, threads, alive, options, whole, snippet_seconds)
 
 
 class PictureReader:
@@ -54,7 +55,7 @@ class PictureReader:
         path: The pictures.
         size: (height, width) in pixels of the pictures delivered.
         sampled_frames: Pictures delivered per snippet, spread by ``sample_offsets``.
-        snippet_frames: Frames in a snippet.
+        line: Says which snippet each picture belongs to; no frame has come to it yet.
         alive: Is called for each picture.
         options: Which part of them to read.
 
@@ -67,14 +68,13 @@ class PictureReader:
         path: Pictures,
         size: tuple[int, int],
         sampled_frames: int,
-        snippet_frames: int,
+        line: SpanLine,
         alive: Callable[[], None],
         options: ReadOptions,
     ) -> None:
         self._first, self._files = _part(path, options)
         self._size = size
         self._sampled_frames = sampled_frames
-        self._snippet_frames = snippet_frames
         self._alive = alive
         self._scalers = Scaler(size), Scaler(size[::-1])
         self.info = self._initial_info = self._first_info(path)
@@ -82,6 +82,11 @@ class PictureReader:
         if options.start or options.end is not None:
             end = self.info.duration if options.end is None else min(options.end, self.info.duration)
             self._complete_info = replace(self._complete_info, part=(options.start, end))
+        fps, count = path.fps, len(self._files)
+        for number in range(count):
+            line.add(float((self._first + number) / fps))
+        line.finish(float((self._first + count) / fps))
+        self._laid = tuple(line.complete)
 
     def snippets(self, wanted: Collection[int] | None = None) -> Iterator[Snippet]:
         """See ``VideoReader.snippets``."""
@@ -115,22 +120,19 @@ class PictureReader:
     def _spans(self) -> Iterator[Span]:
         """All snippets; ``info`` starts anew, and is complete after them."""
         self.info = self._initial_info
-        count, fps = len(self._files), self.info.fps
-        for first in range(0, count, self._snippet_frames):
-            length = min(self._snippet_frames, count - first)
-            start, end = self._first + first, self._first + first + length
-            yield Span(first // self._snippet_frames, first, length, float(start / fps), float(end / fps))
+        yield from self._laid
         self.info = replace(self._complete_info, gaps=self.info.gaps)
 
     def _nearest(self, span: Span) -> list[Picture]:
         """The pictures to look at, or those nearest to them that can be decoded."""
         chosen: dict[int, Picture] = {}
         broken: set[int] = set()
-        for target in sample_offsets(span.length, self._sampled_frames):
-            for offset in sorted(range(span.length), key=lambda offset: abs(offset - target)):
+        numbers = span.numbers
+        for target in sample_offsets(len(numbers), self._sampled_frames):
+            for offset in sorted(range(len(numbers)), key=lambda offset: abs(offset - target)):
                 if offset in chosen:
                     break
-                picture = None if offset in broken else self._picture(self._files[span.first + offset])
+                picture = None if offset in broken else self._picture(self._files[numbers[offset]])
                 if picture is not None:
                     chosen[offset] = picture
                     break
@@ -149,7 +151,7 @@ class PictureReader:
 
     def _snippet(self, span: Span, pictures: list[Picture]) -> Snippet:
         frames = np.stack(pictures) if pictures else np.empty((0, *self._size, 3), np.uint8)
-        return Snippet(span.index, span.start, span.end, span.length, frames)
+        return Snippet(span.index, span.start, span.end, span.length, frames, span.whole)
 
 
 def _part(path: Pictures, options: ReadOptions) -> tuple[int, tuple[Path, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from dsanet_cli.video.options import WHOLE, ReadOptions
 from dsanet_cli.video.probe import UNDECODABLE, Picture, VideoInfo, counted, read_first_frame
 from dsanet_cli.video.pyav_decoder import PyavDecoder
 from dsanet_cli.video.scaler import Scaler
-from dsanet_cli.video.snippet_grid import Grid, Span, Stretch
+from dsanet_cli.video.snippet_grid import Grid, Stretch
+from dsanet_cli.video.spans import Span, SpanLine
 
 __all__ = ["Snippet", "VideoInfo", "VideoReader", "open_video", "sample_offsets"]
 
@@ -31,7 +33,8 @@ class Snippet:
 
     ``start`` and ``end`` are seconds since the video's first frame, from the stream's own time stamps; ``end``
     is where the last frame ends, which is where the next snippet starts. ``frames``: (k, H, W, 3) uint8 RGB.
-    ``length`` is the number of frames that it stands for: the same for all but the last, which holds the rest.
+    ``length`` is the number of frames that it stands for, 0 where it lies between two; ``whole`` says that the video's
+    end does not cut it short.
     """
 
     index: int
@@ -39,6 +42,7 @@ class Snippet:
     end: float
     length: int
     frames: Picture
+    whole: bool = True
 
 
 def sample_offsets(frames: int, sampled: int) -> list[int]:
@@ -57,6 +61,7 @@ def open_video(
     alive: Callable[[], None] = lambda: None,
     options: ReadOptions = WHOLE,
     whole: bool = False,
+    snippet_seconds: float | None = None,
 ) -> VideoReader:
     """Open a video and decode its first picture.
 
@@ -69,11 +74,13 @@ def open_video(
         alive: Is called all the time while frames are decoded, to show that the work goes on.
         options: What to read of it.
         whole: Let no hole end a snippet, so that all but the last have the same number of frames.
+        snippet_seconds: That a snippet lasts, whatever the number of its frames (``spans``).
 
     Raises:
         VideoError: missing, unreadable, empty, not a video, without picture, or cut off before its index.
     """
-    return VideoReader(path, size, sampled_frames, snippet_frames, threads, alive, options, whole)
+    new_line = partial(SpanLine, snippet_frames, snippet_seconds, whole)
+    return VideoReader(path, size, sampled_frames, new_line, threads, alive, options)
 
 
 class VideoReader:
@@ -87,20 +94,18 @@ class VideoReader:
         path: Path,
         size: tuple[int, int],
         sampled_frames: int,
-        snippet_frames: int,
+        new_line: Callable[[], SpanLine],
         threads: int,
         alive: Callable[[], None],
         options: ReadOptions,
-        whole: bool,
     ) -> None:
         self._options = options
-        self._whole = whole
+        self._new_line = new_line
         self._initial_info, self._orientation, self._parity = read_first_frame(path, options)
         self.info = self._initial_info
         self._size = height, width = size
         self._stored_size = (width, height) if self._orientation.transpose else (height, width)
         self._sampled_frames = sampled_frames
-        self._snippet_frames = snippet_frames
         self._threads = threads
         self._alive = alive
 
@@ -120,12 +125,10 @@ class VideoReader:
         pictures: dict[int, Picture] = {}
         found = False
         with Demuxer(self.info.path, self._options, self._parity) as demuxer, self._scratch_folder() as folder:
-            decoder = ChunkDecoder(
-                demuxer, self._stored_size, self._snippet_frames, Path(folder), self._threads, self._alive
-            )
+            decoder = ChunkDecoder(demuxer, self._stored_size, Path(folder), self._threads, self._alive)
             for stretch in self._pass(demuxer):
                 spans = [span for span in stretch.spans if asked is None or span.index in asked]
-                pictures |= decoder.decode(stretch, {span.index: self._targets(span) for span in spans})
+                pictures |= decoder.decode(stretch, {span: self._targets(span) for span in spans})
                 for span in stretch.complete:
                     self._advance(span)
                     frames = self._nearest(span, pictures) if span in spans else []
@@ -134,8 +137,11 @@ class VideoReader:
                         yield self._snippet(span, frames)
                     elif span in spans:
                         self.info = self.info.with_hole(span.start, span.end, UNDECODABLE)
-                kept = stretch.end - stretch.end % self._snippet_frames
-                pictures = {number: picture for number, picture in pictures.items() if number >= kept}
+                if stretch.numbers:
+                    kept = min(
+                        (span.first for span in stretch.spans if span.numbers.stop > stretch.end), default=stretch.end
+                    )
+                    pictures = {number: picture for number, picture in pictures.items() if number >= kept}
         if not found and asked is None:
             raise video_error(self.info.path, f"no frame can be decoded; {COPY_AGAIN}")
 
@@ -151,17 +157,18 @@ class VideoReader:
             decoder = PyavDecoder(demuxer, self._alive)
             for stretch in self._pass(demuxer):
                 for number, packet in stretch.key_packets():
-                    keys.setdefault(number // self._snippet_frames, packet)
+                    keys.setdefault(number, packet)
                 for span in stretch.complete:
                     self._advance(span)
-                    frame = decoder.key_frame(keys.pop(span.index)) if span.index in keys else None
+                    own = [keys.pop(number) for number in sorted(keys) if number < span.first + span.length]
+                    frame = decoder.key_frame(own[0]) if own else None
                     yield self._snippet(span, [] if frame is None else [scaler.picture(frame)])
 
     def _pass(self, demuxer: Demuxer) -> Iterator[Stretch]:
         """All stretches; ``info`` starts anew, and is complete after them."""
         self.info = self._initial_info
         frames = 0
-        for stretch in Grid(demuxer, self._snippet_frames, self._whole).stretches():
+        for stretch in Grid(demuxer, self._new_line()).stretches():
             self._alive()
             yield stretch
             frames += len(stretch.chunk.frames)
@@ -171,11 +178,12 @@ class VideoReader:
         self.info = replace(self.info, frames=self.info.frames + span.length, duration=span.end)
 
     def _targets(self, span: Span) -> list[int]:
-        return [span.first + offset for offset in sample_offsets(span.length, self._sampled_frames)]
+        numbers = span.numbers
+        return [numbers[offset] for offset in sample_offsets(len(numbers), self._sampled_frames)]
 
     def _nearest(self, span: Span, pictures: Mapping[int, Picture]) -> list[Picture]:
         """The pictures of the frames to look at, or of those nearest to them."""
-        there = [number for number in range(span.first, span.first + span.length) if number in pictures]
+        there = [number for number in span.numbers if number in pictures]
         if not there:
             return []
         chosen = {min(there, key=lambda number: abs(number - target)) for target in self._targets(span)}
@@ -186,7 +194,7 @@ class VideoReader:
         frames = np.empty((len(pictures), height, width, 3), np.uint8)
         for frame, picture in zip(frames, pictures, strict=True):
             frame[:] = self._orientation.upright(picture)
-        return Snippet(span.index, span.start, span.end, span.length, frames)
+        return Snippet(span.index, span.start, span.end, span.length, frames, span.whole)
 
     def _scratch_folder(self) -> tempfile.TemporaryDirectory[str]:
         try:

@@ -13,7 +13,7 @@ from dsanet_cli.pipeline.pipeline import PipelineSettings
 
 VIDEO_ONLY = RunnerSettings(
     "out",
-    detect=DetectSettings(sampled_frames=2, batch_size=8, scan_level=0.1, precision="fp32"),
+    detect=DetectSettings(sampled_frames=2, snippet_seconds=1.0, batch_size=8, scan_level=0.1, precision="fp32"),
     pipeline=PipelineSettings(jobs=2, stall_timeout=5),
 )
 
@@ -35,7 +35,8 @@ def notes(tmp_path, monkeypatch):
 
 def test_options_for_videos_with_feature_files_only(notes):
     assert [note.split()[0] for note in notes("a.npy")] == [
-        "--jobs", "--stall-timeout", "--frames-per-snippet", "--batch-size", "--precision", "--scan",
+        "--jobs", "--stall-timeout", "--frames-per-snippet", "--snippet-seconds", "--batch-size", "--precision",
+        "--scan",
     ]  # fmt: skip
     assert notes("a.npy", work=RunnerSettings("out")) == []
     assert notes("a.npy", "a.mp4") == notes("gone.npy") == []

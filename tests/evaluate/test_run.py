@@ -17,11 +17,11 @@ import torch
 from commands import run
 from figures import save_lists
 from sklearn.metrics import average_precision_score, roc_auc_score
-from tiny import HEAD, WIDTH, tiny_clip, tiny_config
+from tiny import HEAD, WIDTH, save_tiny_model, tiny_clip, tiny_config
 
 from dsanet_cli.errors import FeatureError, OutputError, SourceError, UsageError
 from dsanet_cli.evaluate.run import EvalSettings, run_eval
-from dsanet_cli.features.sidecar import Extraction, write_extraction
+from dsanet_cli.features.sidecar import Extraction, MadeFrom, write_extraction
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.directory import load_model, save_model
@@ -278,6 +278,35 @@ def test_features_of_another_encoder_are_refused(folder: Path, tiny_model: Path)
     assert config.encoder_sha256 is not None
     write_extraction(folder / "features", dataclasses.replace(extraction, weights_sha256=config.encoder_sha256))
     run_eval(settings(folder, tiny_model))
+
+
+def test_snippets_that_last_some_time_are_placed_on_the_frames(folder: Path, tiny_model: Path) -> None:
+    """A snippet of 1.28 s at 25 frames/s stands for 32 frames, so each score counts for two sixteens."""
+    config = load_model(str(tiny_model)).config
+    timed = folder / "timed"
+    save_tiny_model(timed, snippet_seconds=1.28)
+    videos = [
+        MadeFrom(f"{name}", f"/{name}.mp4", 1, 1, -(-count // 2), (5,), "0", frames=16 * count + 7, fps="25/1")
+        for name, count in SNIPPETS.items()
+    ]
+    note = Extraction(
+        config.encoder, str(config.encoder_sha256), config.preprocessing, 16, (5,), "float16", "fp32",
+        snippet_seconds=1.28, videos=tuple(videos),
+    )  # fmt: skip
+    write_extraction(folder / "features", note)
+    for name, count in SNIPPETS.items():
+        path = folder / "features" / f"{name}__5.npy"
+        np.save(path, np.load(path)[: -(-count // 2)])
+    run_eval(settings(folder, timed))
+    with np.load(folder / "out" / "scores.npz") as arrays:
+        lengths = np.diff(arrays["offsets"]).tolist()
+        assert dict(zip(arrays["names"].tolist(), lengths, strict=True)) == SNIPPETS
+        scores = arrays["scores"][: SNIPPETS["Fighting003_x264"]]
+        assert (scores[::2] == scores[1::2]).all()
+        assert len(set(scores.tolist())) == SNIPPETS["Fighting003_x264"] / 2
+    write_extraction(folder / "features", dataclasses.replace(note, videos=()))
+    with pytest.raises(FeatureError, match=r"Fighting003_x264__5\.npy: nothing says the frame rate of its video"):
+        run_eval(settings(folder, timed))
 
 
 @pytest.fixture

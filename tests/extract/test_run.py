@@ -4,13 +4,14 @@ import csv
 import json
 import os
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 from commands import FAULTY, LONG, run, start
 from media import damage, read_number, restamp, write_video
-from tiny import MARGINS, WIDTH, tiny_clip, tiny_config
+from tiny import MARGINS, WIDTH, save_tiny_model, tiny_clip, tiny_config
 from typer.testing import CliRunner
 
 from dsanet_cli.cli.app import app
@@ -547,3 +548,43 @@ def test_missing_frames_are_refused_and_pauses_are_not(extract, tmp_path):
     for name in ("pauses", "late"):
         (path,) = (tmp_path / "out").glob(f"{name}*.npy")
         assert len(load_features(path, WIDTH)) == 12
+
+
+def test_snippets_have_sixteen_frames_unless_told_otherwise(extract, model, tmp_path):
+    """At any rate, and whatever the model's own snippets last."""
+    save_tiny_model(tmp_path / "timed", preprocessing=MARGINS, snippet_seconds=0.5)
+    for name, rate in (("a", 5), ("b", 25), ("c", Fraction(60_000, 1001))):
+        write_video(tmp_path / f"{name}.mp4", frames=70, rate=rate)
+    extract("a.mp4", "b.mp4", "c.mp4", encoder=EncoderChoice(model=str(tmp_path / "timed")))
+    assert [len(np.load(tmp_path / "out" / f"{name}__0.npy")) for name in "abc"] == [4, 4, 4]
+    made = read_extraction(tmp_path / "out")
+    assert made.snippet_seconds is None
+    assert {video.name: (video.frames, video.fps) for video in made.videos} == {
+        "a": (70, "5/1"), "b": (70, "25/1"), "c": (70, "60000/1001")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("rate", "rows"), [(1, 56), (5, 28), (25, 5), (60, 2)])
+def test_snippets_by_time(model, tmp_path, encode, rate, rows):
+    """Rows are half seconds; what does not fill one at the end is dropped."""
+    frames = {1: 28, 5: 71, 25: 67, 60: 70}[rate]
+    path = write_video(tmp_path / "clip.mp4", frames=frames, rate=rate)
+    command = ("extract", "clip.mp4", "--model", model, "-o", "out", "--snippet-seconds", "0.5", "--precision", "fp32")
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "16 frames a snippet of 0.5 s, centre crop" in done.stderr
+    features = np.load(tmp_path / "out" / "clip__0.npy")
+    assert features.shape == (rows, WIDTH)
+    assert read_extraction(tmp_path / "out").snippet_seconds == 0.5
+    snippets = open_video(path, MARGINS.resize, 16, snippet_seconds=0.5).snippets()
+    encoder = FrameEncoder(tiny_clip().visual, MARGINS, torch.device("cpu"), torch.float32)
+    expected = [encoder.encode(snippet.frames).mean(axis=0) for snippet in snippets][:rows]
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+    again = run(*command[:-4], cwd=tmp_path)
+    assert again.returncode == 2
+    assert "made with seconds per snippet 0.5, not None" in again.stderr
+
+
+def test_seconds_and_verify_contradict_each_other(tmp_path):
+    done = run("extract", "--verify", "a.npy", "a.mp4", "--snippet-seconds", "1", cwd=tmp_path)
+    assert (done.returncode, "drop --snippet-seconds" in done.stderr) == (2, True)

@@ -78,3 +78,16 @@ def test_each_sidecar_is_read_once(made, monkeypatch):
 
 
 taken = encoder_check.read_sidecar
+
+
+def test_snippets_that_last_another_time_are_refused(made):
+    timed = dataclasses.replace(CONFIG, snippet_seconds=0.5)
+    EncoderCheck.of_model(timed).check(made(snippet_seconds=0.5))
+    EncoderCheck.of_model(timed).check(made())  # as published
+    with pytest.raises(FeatureError, match=r"a__0\.npy: features of snippets of 0\.64 s, not of 0\.5 s"):
+        EncoderCheck.of_model(timed).check(made(snippet_seconds=0.64))
+    with pytest.raises(FeatureError, match=r"a__0\.npy: features of snippets of 0\.64 s, not of 16 frames"):
+        EncoderCheck.of_model(CONFIG).check(made(snippet_seconds=0.64))
+    strict = dataclasses.replace(EncoderCheck.of_model(timed), only_by_time=True)
+    with pytest.raises(FeatureError, match=r"a__0\.npy: features of snippets of 16 frames, not of 0\.5 s"):
+        strict.check(made())

@@ -61,7 +61,7 @@ NUMBERS = [
     ("head", "attention_window"), ("head", "temporal_heads"), ("head", "prototypes"),
     ("head", "normality_heads"), ("head", "normality_layers"), ("encoder", "width"), ("temperature",),
     ("preprocessing", "resize", 0), ("preprocessing", "crop", 1), ("preprocessing", "std", 0),
-    ("sampled_frames",), ("snippet_frames",), ("encoder", "custom", "embed_dim"),
+    ("sampled_frames",), ("snippet_frames",), ("snippet_seconds",), ("encoder", "custom", "embed_dim"),
     (*VISION, "patch_size"), (*VISION, "width"), (*VISION, "layers"), (*VISION, "head_width"),
     (*VISION, "image_size", 0), (*TEXT, "context_length"), (*TEXT, "vocab_size"), (*TEXT, "width"),
     (*TEXT, "heads"), (*TEXT, "layers"),
@@ -71,7 +71,7 @@ NUMBERS = [
 @pytest.mark.parametrize("value", [0, -1, HUGE, 10**25, "16", True, None, [], {}, 1e300, float("nan"), float("inf")])
 @pytest.mark.parametrize("keys", NUMBERS, ids=lambda keys: ".".join(map(str, keys)))
 def test_a_number_out_of_bounds_or_of_another_type(directory, keys, value):
-    if value is None and keys == (*VISION, "layers"):
+    if value is None and keys in {(*VISION, "layers"), ("snippet_seconds",)}:
         pytest.skip("means the default")
     change(directory, keys, value)
     message = refused(directory)

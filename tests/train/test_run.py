@@ -26,7 +26,7 @@ from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.encoder.clip import tower_sha256
 from dsanet_cli.errors import FeatureError, ModelError, OutputError, SourceError, TrainingError, UsageError
 from dsanet_cli.evaluate.evaluation import TruthFiles
-from dsanet_cli.features.sidecar import Extraction, write_extraction
+from dsanet_cli.features.sidecar import Extraction, MadeFrom, read_extraction, write_extraction
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
 from dsanet_cli.train import run as train_command
@@ -385,6 +385,64 @@ def test_the_held_out_figures_stand_beside_logistic_regression(straight, command
     assert "4 anomalous and 3 normal held-out videos, AUC over whole videos:" in again.stderr
     assert f"this head {value:.3f}, logistic regression on mean and spread" in again.stderr
     assert "too few to tell how good the head is" in again.stderr
+
+
+@pytest.fixture
+def noted(tmp_path, tiny_model, monkeypatch):
+    """Toy features whose note gives rates and lengths; the seconds that calibration sees of each normal video."""
+    seen = set()
+
+    def calibrate(rule, curves, rate):
+        seen.update(float(curve.ends[0]) for curve in curves)
+        return rule
+
+    monkeypatch.setattr("dsanet_cli.train.best.calibrate", calibrate)
+
+    def write(rate_of, seconds=None):
+        folder = tmp_path / "features"
+        folder.mkdir()
+        videos = write_toy_features(folder)
+        sidecar(folder, tiny_model, tower_sha256(tiny_clip().visual))
+        made = tuple(
+            MadeFrom(video.video.name, "/a.mp4", 1, 1, 9, (0,), "0", frames=144, fps=rate_of(number))
+            for number, video in enumerate(videos)
+        )
+        note = dataclasses.replace(read_extraction(folder), videos=made, snippet_seconds=seconds)
+        write_extraction(folder, note)
+        return write_list(folder / "train.csv", videos), seen
+
+    return write
+
+
+def test_false_events_are_counted_by_the_true_rate_of_each_video(settings, noted, tmp_path, capsys):
+    listing, seen = noted(lambda number: ("5/1", "25/1", "10/1")[number % 3])
+    run_training(settings(train_list=listing))
+    assert seen
+    assert seen <= {16 / 5, 16 / 25, 16 / 10}
+    assert len(seen) > 1
+    assert "nothing says the frame rate" not in capsys.readouterr().err
+    assert load_model(str(tmp_path / "out" / "best")).config.snippet_seconds is None
+
+
+def test_a_rate_that_nothing_says_is_assumed_and_told(settings, noted, capsys):
+    listing, seen = noted(lambda number: None)
+    run_training(settings(train_list=listing))
+    assert seen == {16 / 30}
+    told = "nothing says the frame rate of 3 of 3 normal videos, so false events an hour are counted as if it were 30"
+    assert capsys.readouterr().err.count(told) == 1
+
+
+def test_a_model_has_snippets_as_long_as_those_it_was_trained_on(settings, noted, tmp_path):
+    listing, _ = noted(lambda number: "25/1" if number else "5/1")
+    run_training(settings(train_list=listing))
+    assert load_model(str(tmp_path / "out" / "best")).config.snippet_seconds == 0.64
+
+
+def test_features_by_time_give_a_model_by_time(settings, noted, tmp_path):
+    listing, seen = noted(lambda number: None, seconds=0.5)
+    run_training(settings(train_list=listing))
+    assert seen == {0.5}
+    assert load_model(str(tmp_path / "out" / "best")).config.snippet_seconds == 0.5
 
 
 @pytest.mark.parametrize(
