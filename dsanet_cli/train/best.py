@@ -48,15 +48,16 @@ class BestModel:
         self._snippet_seconds = self._lengths.typical(videos, snippet_seconds)
 
     @property
-    def note(self) -> str | None:
+    def warnings(self) -> tuple[str, ...]:
         """A line for the user where the time that false events are counted in is a guess."""
         unknown = self._lengths.unknown([video.path for video in self._normal])
         if not unknown:
-            return None
-        return (
+            return ()
+        told = (
             f"nothing says the frame rate of {unknown} of {len(self._normal)} normal videos, so false events an hour "
             f"are counted as if it were {float(DEFAULT_FEATURE_FPS):g}; dsanet extract notes it beside the features"
         )
+        return (told,)
 
     def write(self, trainer: Trainer, metrics: Notes | None = None) -> ModelConfig:
         """Write the best weights of ``trainer``, with figures about them, without changing its current ones.

@@ -138,11 +138,9 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
         f"training on {len(selection.training)} feature files for {preset.epochs} epochs of "
         f"{trainer.sampler.batches_per_epoch} steps, on {trainer.device}; {selection.remark}"
     )
-    for doubt in selection.warnings:
-        log.print(f"warning: {doubt}")
     best = BestModel(settings.output / BEST, encoder, selection, _snippet_seconds(settings, start))
-    if best.note:
-        log.print(f"note: {best.note}")
+    for doubt in (*selection.warnings, *best.warnings):
+        log.print(f"warning: {doubt}")
     finished = _train(trainer, selection, best, settings, facts, stopping, log)
     judged = best.judge(trainer) if finished else None
     if trainer.best > -math.inf:
