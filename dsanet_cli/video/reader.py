@@ -73,7 +73,7 @@ def open_video(
         threads: Decoding threads.
         alive: Is called all the time while frames are decoded, to show that the work goes on.
         options: What to read of it.
-        whole: Let no hole end a snippet, so that all but the last have the same number of frames.
+        whole: Let no hole end a snippet, so that all but the last have the same number of frames (or time).
         snippet_seconds: That a snippet lasts, whatever the number of its frames (``spans``).
 
     Raises:

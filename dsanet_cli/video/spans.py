@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 from dsanet_cli.video.probe import TIME_STEP
 
-SAME_LENGTH = 0.01
+SAME_LENGTH = 0.003
 """Share of a snippet's length by which a frame may miss a border that moves to it for good. So 29.97 frames a second
-are cut into as many as 30 are, and borders never drift from one frame to another."""
+are cut into as many as 30 are, and borders never drift from one frame to another, even with stamps in milliseconds."""
 LONGEST_STILL = 10.0
 """Seconds for which a frame may stand for snippets without one. After a longer pause, snippets begin anew, and the one
 before it lasts as long as the pause."""
@@ -51,13 +51,14 @@ class SpanLine:
     Args:
         frames: In a snippet.
         seconds: That a snippet lasts, instead; None counts frames.
-        through_holes: Let no hole end a snippet of so many frames.
+        even: They are to be numbered by their place, as rows of features are: no hole ends a snippet of so many
+            frames, and borders of time stay where they are.
     """
 
-    def __init__(self, frames: int, seconds: float | None = None, through_holes: bool = False) -> None:
+    def __init__(self, frames: int, seconds: float | None = None, even: bool = False) -> None:
         self._frames = frames
         self._seconds = seconds
-        self._through_holes = through_holes and seconds is None
+        self._even = even
         self._zero = 0.0
         """Where snippet 0 would begin, had all the length of the present ones."""
         self._open: Span | None = None
@@ -106,7 +107,8 @@ class SpanLine:
         """Index of the snippet of a frame after the first; completes those before it."""
         assert self._open is not None
         pause = self._seconds is not None and start - self._last > LONGEST_STILL
-        if (gap is not None and not self._through_holes) or pause:
+        through = self._even and self._seconds is None
+        if (gap is not None and not through) or pause:
             end = start if gap is None else gap
             index = self._open.index + 1 if pause and gap is None else max(self._open.index + 1, self._at(end))
             self._close(index, end)
@@ -118,7 +120,7 @@ class SpanLine:
             index = max(self._open.index, self._at(start))
         if index > self._open.index:
             self._close(index, start, following=self.count)
-            if self._seconds is not None and abs(start - self._border(index)) <= SAME_LENGTH * self._seconds:
+            if self._is_near(start, index):
                 self._begin(index, start)
         return index
 
@@ -129,6 +131,12 @@ class SpanLine:
         usual = (time - self._open.start) / self._open.length
         near = min(usual, self._seconds) / 2 + TIME_STEP
         return int((time - self._zero + near) // self._seconds)
+
+    def _is_near(self, start: float, index: int) -> bool:
+        """Whether the border before ``index`` moves to a frame for good."""
+        if self._seconds is None or self._even:
+            return False
+        return abs(start - self._border(index)) <= SAME_LENGTH * self._seconds
 
     def _begin(self, index: int, start: float) -> None:
         if self._seconds is not None:
