@@ -48,7 +48,7 @@ class BestModel:
         self._snippet_seconds = self._lengths.typical(videos, snippet_seconds)
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         """A line for the user where the time that false events are counted in is a guess."""
         unknown = self._lengths.unknown([video.path for video in self._normal])
         if not unknown:

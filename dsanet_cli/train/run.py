@@ -139,8 +139,8 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
         f"{trainer.sampler.batches_per_epoch} steps, on {trainer.device}; {selection.remark}"
     )
     best = BestModel(settings.output / BEST, encoder, selection, _snippet_seconds(settings, start))
-    for doubt in (*selection.warnings, *best.warnings):
-        log.print(f"warning: {doubt}")
+    for line in (*(f"warning: {doubt}" for doubt in selection.warnings), *best.notes):
+        log.print(line)
     finished = _train(trainer, selection, best, settings, facts, stopping, log)
     judged = best.judge(trainer) if finished else None
     if trainer.best > -math.inf:

@@ -113,6 +113,7 @@ def test_rows_of_features_stay_where_they_belong(rate):
         (60, PUBLISHED, [32, 32, 32, 32]),
         (50, SCENES, [32, 32, 32, 32]),
         (15, PUBLISHED, [8, 8, 8, 8]),
+        (60, SCENES, [38, 39, 38, 39, 38, 38, 39, 38, 39, 38]),
         (25, PUBLISHED, [13, 14, 13, 13, 14, 13]),
         (10, SCENES, [6, 7, 6, 7, 6, 6, 7, 6]),
         (5, SCENES, [3, 3, 4, 3, 3, 3, 3, 4]),
