@@ -15,6 +15,7 @@ import typer
 from dsanet_cli.cli.calibrate import calibrate
 from dsanet_cli.cli.detect import detect
 from dsanet_cli.cli.evaluate import evaluate
+from dsanet_cli.cli.events import events
 from dsanet_cli.cli.extract import extract
 from dsanet_cli.cli.home import do_without_home
 from dsanet_cli.cli.models import models
@@ -85,6 +86,7 @@ def root(
 
 
 app.command()(detect)
+app.command()(events)
 app.command()(report)
 app.command()(calibrate)
 app.command()(extract)

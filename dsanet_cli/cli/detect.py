@@ -17,13 +17,24 @@ from dsanet_cli.cli.options import (
     EncoderPrecision,
     EncoderWeights,
     Engine,
+    Exact,
     Jobs,
+    MergeGap,
+    MinLength,
+    NameTime,
+    Pad,
+    Profile,
     Recursive,
+    Release,
     Shard,
     StallTimeout,
+    Start,
     Stream,
+    Threshold,
+    Timezone,
     Verbose,
     check_finite,
+    check_levels,
     parse_shard,
     parse_time,
 )
@@ -40,6 +51,12 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     png = "png"
+    srt = "srt"
+    vtt = "vtt"
+    otio = "otio"
+    edl = "edl"
+    clips = "clips"
+    mp4 = "mp4"
     html = "html"
 
 
@@ -62,6 +79,11 @@ def detect(
             "--format", "-f", help="What to write beside the JSON; repeat for several. (default: csv and png)"
         ),
     ] = None,
+    keep_features: Annotated[
+        bool, typer.Option("--keep-features", help="Also OUTPUT/features, which events --model can score again.")
+    ] = False,
+    pad: Pad = None,
+    exact: Exact = False,
     model: Annotated[
         str | None,
         typer.Option("--model", help="Name or directory of the model. (default: what models use set, or the built-in)"),
@@ -69,23 +91,11 @@ def detect(
     classes: Annotated[
         Path | None, typer.Option("--classes", help="Other classes in words: a TOML file, as train --classes takes it.")
     ] = None,
-    profile: Annotated[
-        Path | None, typer.Option("--profile", help="Rules of your cameras: a TOML file, as calibrate writes it.")
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", "-t", min=0, max=1, help="Score that starts an event. (default: the model's)"),
-    ] = None,
-    release: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Score below which an event ends. (default: the model's)"),
-    ] = None,
-    merge_gap: Annotated[
-        float | None, typer.Option(min=0, help="Seconds between events that are one. (default: the model's)")
-    ] = None,
-    min_length: Annotated[
-        float | None, typer.Option(min=0, help="Seconds an event lasts at least. (default: the model's)")
-    ] = None,
+    profile: Profile = None,
+    threshold: Threshold = None,
+    release: Release = None,
+    merge_gap: MergeGap = None,
+    min_length: MinLength = None,
     frames_per_snippet: Annotated[
         int | None,
         typer.Option(min=1, max=16, help="Frames encoded of each snippet, evenly spread. (default: the model's)"),
@@ -113,6 +123,9 @@ def detect(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Analyse up to here.")] = None,
     stream: Stream = None,
+    recorded: Start = None,
+    timezone: Timezone = None,
+    name_time: NameTime = None,
     scan: Annotated[
         bool, typer.Option("--scan", help="Decode key frames only, and fully only around what looks suspicious.")
     ] = False,
@@ -164,35 +177,41 @@ def detect(
         fps=fps,
         scan_level=scan_level,
         stall_timeout=stall_timeout,
+        pad=pad,
     )
-    if threshold is not None and release is not None and release > threshold:
-        raise UsageError(
-            f"--release {release:g} is above --threshold {threshold:g}; an event ends below where it starts"
-        )
+    check_levels(threshold, release)
+    if keep_features and (scan or output == STDOUT):
+        raise UsageError(f"--keep-features and {'--scan' if scan else '--output -'} contradict each other")
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other; give one of them")
     notes = {
         "--scan-level has no effect without --scan": scan_level is not None and not scan,
+        "--pad and --exact have no effect without --format clips": (exact or pad is not None)
+        and Format.clips not in (formats or ()),
         "--skip-existing and --overwrite have no effect on stdout": skip_existing is not None and output == STDOUT,
     }
     from fractions import Fraction
 
     from dsanet_cli.detect.detector import DetectSettings
     from dsanet_cli.detect.profile import choose_for
-    from dsanet_cli.detect.results import FORMATS
     from dsanet_cli.detect.run import BatchSettings, run_batch
     from dsanet_cli.detect.runner import RunnerSettings
     from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
+    from dsanet_cli.report.films import choose_films
+    from dsanet_cli.timeline.formats import DEFAULT_FORMATS
+    from dsanet_cli.timeline.recorded import ClockSettings, parse_start
     from dsanet_cli.video.options import ReadOptions
 
     chosen = choose_model(model) if profile is None else choose_for(profile, model)
-    wanted = tuple(dict.fromkeys(str(f) for f in formats)) if formats else FORMATS
+    wanted = tuple(dict.fromkeys(str(f) for f in formats)) if formats else DEFAULT_FORMATS
     if Format.html in wanted and output == STDOUT:
         raise UsageError("--format html takes a folder, in which the page finds its video; name one with --output")
+    written, films = choose_films(wanted, pad, exact, to_stdout=output == STDOUT)
     work = RunnerSettings(
         output=None if output == STDOUT else output,
-        formats=tuple(name for name in wanted if name != Format.html),
+        formats=tuple(name for name in written if name != Format.html),
+        films=films,
         thumbnails=Format.png in wanted or Format.html in wanted,
         model=chosen.name,
         model_reason=chosen.reason,
@@ -207,6 +226,8 @@ def detect(
             encoder_weights=encoder_weights,
             feature_fps=None if fps is None else Fraction(str(fps)),
             scan_level=(SCAN_LEVEL if scan_level is None else scan_level) if scan else None,
+            keep_features=keep_features,
+            clock=ClockSettings(None if recorded is None else parse_start(recorded), timezone, name_time),
             reading=ReadOptions(stream, None if fps is None else Fraction(str(fps)), begin or 0.0, stop),
         ),
         pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),

@@ -48,6 +48,53 @@ Stream = Annotated[
 ]
 
 
+Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", "-t", min=0, max=1, help="Score that starts an event. (default: the model's)"),
+]
+Release = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Score below which an event ends. (default: the model's)")
+]
+MergeGap = Annotated[
+    float | None, typer.Option(min=0, help="Seconds between events that are one. (default: the model's)")
+]
+MinLength = Annotated[float | None, typer.Option(min=0, help="Seconds an event lasts at least. (default: the model's)")]
+Profile = Annotated[
+    Path | None, typer.Option("--profile", help="Rules of your cameras: a TOML file, as calibrate writes it.")
+]
+
+Start = Annotated[
+    str | None,
+    typer.Option("--start", metavar="TIME", help="When the one video began: 2026-11-27T14:03:00, or with a zone."),
+]
+Timezone = Annotated[
+    str | None, typer.Option(help="Zone of the times of day, such as Europe/Berlin. (default: this machine's)")
+]
+NameTime = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="How names say when videos began, as in strptime: %Y-%m-%d_%H.%M.%S. (default: metadata, taken for the "
+        "start, then usual names of recorders)",
+    ),
+]
+
+Pad = Annotated[float | None, typer.Option(min=0, help="Seconds in --format clips before and after an event. (2)")]
+Exact = Annotated[bool, typer.Option("--exact", help="Encode clips anew; without, they begin at the key frame before.")]
+
+
+def check_levels(threshold: float | None, release: float | None) -> None:
+    """Refuse a release level above the threshold.
+
+    Raises:
+        UsageError: it is.
+    """
+    if threshold is not None and release is not None and release > threshold:
+        raise UsageError(
+            f"--release {release:g} is above --threshold {threshold:g}; an event ends below where it starts"
+        )
+
+
 def check_finite(**options: float | None) -> None:
     """Refuse ``nan`` and ``inf``, which no bounds of an option keep out.
 

@@ -35,6 +35,8 @@ class Detection:
     thumbnails: dict[int, Picture]
     peaks: Mapping[float, Picture] = field(default_factory=dict)
     """Frames of the highest scores, those of ``thumbnails`` among them, by the middle of their snippets in seconds."""
+    features: FloatArray | None = None
+    """(N, D), a row for each snippet, where they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,13 @@ class Analysis(Collector[Detection]):
         path: Of the video.
         scoring: How its snippets become a timeline.
         sampling: Says at the end how they were made.
+        keep_features: Give them with the detection.
     """
 
-    def __init__(self, path: Path, scoring: Scoring, sampling: Callable[[], Sampling]) -> None:
+    def __init__(
+        self, path: Path, scoring: Scoring, sampling: Callable[[], Sampling], keep_features: bool = False
+    ) -> None:
+        self._features: list[FloatArray] | None = [] if keep_features else None
         self._path = path
         self._scoring = scoring
         self._sampling = sampling
@@ -124,11 +130,15 @@ class Analysis(Collector[Detection]):
             np.concatenate(self._probabilities),
             coverage,
         )
-        return Detection(timeline, self._peaks.of(timeline), self._peaks.by_time(timeline))
+        features = None if self._features is None else np.concatenate(self._features)
+        return Detection(timeline, self._peaks.of(timeline), self._peaks.by_time(timeline), features)
 
     def _score_window(self) -> None:
         window, self._window = self._window, []
-        scored = self._scoring.score(np.stack([snippet.feature for snippet in window]))
+        features = np.stack([snippet.feature for snippet in window])
+        if self._features is not None:
+            self._features.append(features)
+        scored = self._scoring.score(features)
         scores = scored.scores.numpy()
         self._peaks.add(scores, window, first=len(self._times))
         self._times += [(snippet.start, snippet.end) for snippet in window]
@@ -161,6 +171,8 @@ def video_facts(info: VideoInfo) -> VideoFacts:
         stream=info.stream if info.streams > 1 else None,
         streams=info.streams if info.streams > 1 else None,
         fps_from=info.fps_from,
+        timecode=info.timecode,
+        created=info.created,
     )
 
 

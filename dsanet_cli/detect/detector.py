@@ -19,6 +19,7 @@ from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature
 from dsanet_cli.detect.profile import Profile
 from dsanet_cli.detect.scan import ScanAnalysis
+from dsanet_cli.encoder.clip import tower_sha256
 from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, is_device_failure, precision_name
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import DsanetError
@@ -31,6 +32,7 @@ from dsanet_cli.models.directory import Model
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray, FrameBatcher
 from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch
 from dsanet_cli.timeline.facts import ModelFacts, Sampling, VideoFacts
+from dsanet_cli.timeline.recorded import FROM_THE_FILE, ClockSettings
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.video.memory import MemoryReader
 from dsanet_cli.video.messages import Decoding
@@ -58,6 +60,10 @@ class DetectSettings:
     """Look at key frames first, and decode fully only around scores from this on (``dsanet_cli.detect.scan``)."""
     reading: ReadOptions = WHOLE
     """What to read of a video."""
+    keep_features: bool = False
+    """Give features with each detection."""
+    clock: ClockSettings = FROM_THE_FILE
+    """When it was recorded."""
 
 
 class Detector:
@@ -80,6 +86,8 @@ class Detector:
         self._spare = (model.head, model.text_features)
         self._scorer = (copy.deepcopy(model.head).to(self.device), model.text_features.to(self.device))
         self._encoder: FrameEncoder | None = None
+        self.tower_sha256: str | None = None
+        """Of the encoder, once it is loaded, where features are kept."""
         self._encoder_check = EncoderCheck.of_model(model.config)
         self._notes = SnippetNotes(model.config.snippet_frames)
 
@@ -90,7 +98,10 @@ class Detector:
             ModelError: its weights are missing or do not fit.
         """
         if self._encoder is None:
-            self._encoder = self.model.frame_encoder(self.device, self.dtype, self.settings.encoder_weights)
+            tower = self.model.image_tower(self.settings.encoder_weights)
+            if self.settings.keep_features:
+                self.tower_sha256 = tower_sha256(tower)
+            self._encoder = FrameEncoder(tower, self.model.config.preprocessing, self.device, self.dtype)
         return self._encoder
 
     def detect(self, path: Path) -> Detection:
@@ -222,7 +233,8 @@ class Detector:
 
     def _analysis(self, source: Source) -> Collector[Detection]:
         scoring = self._scoring(source)
-        analysis = Analysis(source.path, scoring, partial(self.sampling, source.path))
+        keep = self.settings.keep_features
+        analysis = Analysis(source.path, scoring, partial(self.sampling, source.path), keep)
         level = self.settings.scan_level
         return analysis if level is None else ScanAnalysis(analysis, scoring, level)
 

@@ -155,7 +155,7 @@ class Detector:
                 timeline, status = result.timeline, statuses[source]
                 if status is not None:
                     encoder = None if is_feature_file(source.path) else self._encoder_sha256
-                    timeline = on_record(source, timeline, status, encoder)
+                    timeline = on_record(source, timeline, status, encoder, self._detector.settings.clock)
                 yield str(source.path), _pictured(result, timeline, thumbnails)
 
 

@@ -54,7 +54,8 @@ class Printer:
         """Print a line for each event of a video, or that there is none, and what was not analysed."""
         path = printable(timeline.video.path)
         for event in timeline.events:
-            self._events.print(f"{path}: {format_event(event)}" if self._several else format_event(event))
+            line = format_event(event, timeline.video.recorded)
+            self._events.print(f"{path}: {line}" if self._several else line)
         if not timeline.events and not self._quiet:
             self._events.print(f"{path}: {count_events(timeline)}")
         if timeline.coverage.holes:
@@ -89,6 +90,8 @@ class Printer:
                 table.add_row(printable(row.path), "failed")
             else:
                 first = "" if row.first_event is None else format_time(row.first_event)
+                if row.first_clock is not None:
+                    first += f" ({row.first_clock[:19].replace('T', ' ')})"
                 cells = row.label, f"{row.score:.2f}", str(row.events), first, _share(row.analysed)
                 table.add_row(printable(row.path), *cells)
         print_table(table, stderr=True)

@@ -21,13 +21,15 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import UsageError
 from dsanet_cli.files.atomic import atomic_write
-from dsanet_cli.models.default import Choice, choose_model
 from dsanet_cli.records import Length, Name, SchemaError, Share, decode_exactly
+
+if TYPE_CHECKING:
+    from dsanet_cli.models.default import Choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,8 @@ def choose_for(path: Path, named: str | None) -> Choice:
         UsageError: see ``read_profile``.
         ModelError: see ``choose_model``.
     """
+    from dsanet_cli.models.default import Choice, choose_model  # noqa: PLC0415  (torch, which profiles do without)
+
     model = read_profile(path).model
     return choose_model(named) if named is not None or model is None else Choice(model, "--profile")
 

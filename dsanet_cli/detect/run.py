@@ -11,8 +11,9 @@ from pathlib import PurePath
 
 from dsanet_cli.detect.dry_run import describe, measure, plan_work
 from dsanet_cli.detect.notes import described, without_effect
+from dsanet_cli.detect.places import TakenError
 from dsanet_cli.detect.printing import Printer, count_events
-from dsanet_cli.detect.results import RECORD, TakenError, result_name
+from dsanet_cli.detect.results import result_name
 from dsanet_cli.detect.runner import Runner, RunnerSettings
 from dsanet_cli.detect.summary import SummaryRow, update_summary
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
@@ -22,6 +23,8 @@ from dsanet_cli.files.paths import DEFAULT_PICTURE_FPS
 from dsanet_cli.files.sources import Source, find_sources, is_feature_file
 from dsanet_cli.names import printable
 from dsanet_cli.pipeline.progress import BatchProgress
+from dsanet_cli.timeline.formats import RECORD, check_formats
+from dsanet_cli.timeline.recorded import check_start
 from dsanet_cli.timeline.timeline import Timeline
 
 
@@ -73,6 +76,8 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     several = len(listing.sources) + len(listing.problems) > 1
     output = settings.work.output
     _check_stdout(settings, several)
+    check_start(settings.work.detect.clock, several)
+    check_formats(settings.work.formats)
     run = _Run(settings, several)
     run.print_notes(listing.sources)
     for problem in listing.problems:
@@ -177,7 +182,7 @@ class _Run:
             return
         runner = Runner(self.settings.work)
         if not all(is_feature_file(source.path) for source in sources):
-            runner.load_encoder()
+            runner.load_encoder(sources)
         self.printer.log(runner.describe())
         if note := note_without_sidecar(source.path for source in sources if is_feature_file(source.path)):
             self.printer.log(note)

@@ -14,8 +14,11 @@ from pathlib import Path
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Detection
 from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.films import Film
+from dsanet_cli.detect.kept_features import KeptFeatures
+from dsanet_cli.detect.places import check_writable, write_stdout
 from dsanet_cli.detect.profile import Profile, read_profile
-from dsanet_cli.detect.results import FORMATS, ResultFolder, check_writable, on_record, write_stdout
+from dsanet_cli.detect.results import ResultFolder, on_record
 from dsanet_cli.encoder.device import precision_name
 from dsanet_cli.errors import DsanetError, ModelError, UsageError
 from dsanet_cli.files.folders import open_folder
@@ -24,6 +27,7 @@ from dsanet_cli.models.classes import read_classes
 from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
 from dsanet_cli.models.words import with_classes
 from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings, Watch
+from dsanet_cli.timeline.formats import DEFAULT_FORMATS, FORMATS
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.timeline.timeline import Timeline
 
@@ -40,7 +44,7 @@ class RunnerSettings:
 
     output: str | None
     """Folder for results, a path or a URL; None writes the one result to stdout."""
-    formats: tuple[str, ...] = FORMATS
+    formats: tuple[str, ...] = DEFAULT_FORMATS
     """In a folder, the record is written, too."""
     model: str = BUILT_IN_MODEL
     model_reason: str = ""
@@ -57,6 +61,8 @@ class RunnerSettings:
     min_length: float | None = None
     thumbnails: bool = False
     """Whether pictures of the highest scores are kept beside each record."""
+    films: tuple[Film, ...] = ()
+    """Formats that open the video again."""
     replace_others: bool = False
     """Whether results may replace those of other videos."""
 
@@ -100,6 +106,7 @@ class Runner:
         self._detector = Detector(model, dataclasses.replace(settings.detect, events=rule, profile=profile))
         self._encoder_sha256 = weights_sha256(settings.detect.encoder_weights)
         self._results = None
+        self._features = KeptFeatures(folder) if settings.detect.keep_features else None
         if folder is not None:
             self._results = ResultFolder(
                 folder,
@@ -108,15 +115,22 @@ class Runner:
                 self._encoder_sha256,
                 settings.replace_others,
                 settings.thumbnails,
+                settings.films,
+                self._features,
             )
 
-    def load_encoder(self) -> None:
-        """Load the frame encoder, which feature files do without.
+    def load_encoder(self, sources: Sequence[Source] = ()) -> None:
+        """Load the frame encoder, which feature files do without, for what is to be analysed as far as that is known.
 
         Raises:
             ModelError: its weights are missing or do not fit.
+            UsageError: features are to be kept, and those that are there were made otherwise.
+            OutputError: they cannot be written.
         """
         self._detector.load_encoder()
+        if self._features is not None:
+            names = [source.relative for source in sources]
+            self._features.claim(self._detector, names, self._settings.replace_others)
 
     def pipeline(self, videos: int) -> Pipeline:
         """What decodes and encodes a number of videos here.
@@ -159,7 +173,8 @@ class Runner:
 
     def _write(self, outcomes: Generator[tuple[Source, Detection | DsanetError], None, None], report: Report) -> None:
         written: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(1, "writer") as writer, contextlib.closing(outcomes):
+        saved = contextlib.nullcontext() if self._features is None else self._features.saved()
+        with saved, ThreadPoolExecutor(1, "writer") as writer, contextlib.closing(outcomes):
             for source, outcome in outcomes:
                 written.append(writer.submit(self._conclude, source, outcome, report))
                 while len(written) > WAITING_RESULTS or (written and written[0].done()):
@@ -177,8 +192,8 @@ class Runner:
         try:
             if self._results is None:
                 encoder = None if is_feature_file(source.path) else self._encoder_sha256
-                timeline = on_record(source, outcome.timeline, source.path.stat(), encoder)
-                write_stdout(self._settings.formats[0], dataclasses.replace(outcome, timeline=timeline))
+                timeline = on_record(source, outcome.timeline, source.path.stat(), encoder, self._settings.detect.clock)
+                write_stdout(FORMATS[self._settings.formats[0]].content(timeline, outcome.peaks) or b"")
                 return timeline
             return self._results.write(source, outcome)
         except DsanetError as error:

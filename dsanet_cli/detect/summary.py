@@ -12,11 +12,12 @@ from pathlib import PurePath
 from typing import IO, Any, Literal
 
 from dsanet_cli.detect.record import read_entries
-from dsanet_cli.detect.results import RECORD
 from dsanet_cli.errors import OutputError
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.result_names import SUMMARY_FILE
 from dsanet_cli.names import cell, natural_key, printable, text_of
+from dsanet_cli.timeline.formats import RECORD
+from dsanet_cli.timeline.recorded import iso, moment
 from dsanet_cli.timeline.timeline import Timeline
 
 READERS = 16
@@ -42,10 +43,15 @@ class SummaryRow:
     error: str | None = None
     result: str | None = None
     """Name of the record in the folder, for a failed video of the one that there would be; None where there is none."""
+    recorded: str | None = None
+    """When the video began, in ISO 8601; None where nobody knows, as below."""
+    first_clock: str | None = None
+    """Time of day at the start of the first event."""
 
     @classmethod
     def of(cls, timeline: Timeline, result: PurePath | None = None) -> SummaryRow:
         """Summarise a video that was analysed."""
+        recorded = timeline.video.recorded
         return cls(
             path=timeline.video.path,
             status="ok",
@@ -56,6 +62,8 @@ class SummaryRow:
             duration=timeline.video.duration,
             analysed=timeline.coverage.analysed,
             result=None if result is None else result.as_posix(),
+            recorded=None if recorded is None else iso(recorded.start),
+            first_clock=iso(moment(recorded, timeline.events[0].start)) if recorded and timeline.events else None,
         )
 
     @classmethod
@@ -73,8 +81,10 @@ class SummaryRow:
                 duration=float(video["duration"]),
                 analysed=float(entries["coverage"]["analysed"]),
                 result=result.as_posix(),
+                recorded=_text((video.get("recorded") or {}).get("start")),
+                first_clock=_text(events[0].get("clock")) if events else None,
             )
-        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError):
             return None
 
     @classmethod
@@ -154,6 +164,10 @@ def _failures(folder: Folder, name: PurePath, replace_others: bool) -> list[Summ
     raise OutputError(
         f"{folder}{name}: is there and is no summary of dsanet's; move it away, or replace it with --overwrite"
     )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _named(text: str | None) -> PurePath | None:

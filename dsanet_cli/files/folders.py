@@ -99,68 +99,68 @@ class LocalFolder:
     """A folder of this machine's file systems."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def __str__(self) -> str:
-        return f"{self._path}{os.sep}"
+        return f"{self.path}{os.sep}"
 
     def write(self, name: PurePath, mode: Literal["w", "wb"]) -> contextlib.AbstractContextManager[IO[Any]]:
         """See ``Folder``."""
-        return atomic_write(self._path / name, mode)
+        return atomic_write(self.path / name, mode)
 
     def read(self, name: PurePath) -> bytes:
         """See ``Folder``."""
         try:
-            return (self._path / name).read_bytes()
+            return (self.path / name).read_bytes()
         except OSError as error:
-            raise OutputError(f"{self._path / name}: cannot be read ({error.strerror})") from error
+            raise OutputError(f"{self.path / name}: cannot be read ({error.strerror})") from error
 
     def read_ends(self, name: PurePath, length: int) -> tuple[bytes, bytes]:
         """See ``Folder``."""
         try:
-            with (self._path / name).open("rb") as stream:
+            with (self.path / name).open("rb") as stream:
                 head = stream.read(length)
                 stream.seek(max(0, stream.seek(0, os.SEEK_END) - length))
                 return head, stream.read(length)
         except OSError as error:
-            raise OutputError(f"{self._path / name}: cannot be read ({error.strerror})") from error
+            raise OutputError(f"{self.path / name}: cannot be read ({error.strerror})") from error
 
     def names(self) -> list[PurePath]:
         """See ``Folder``."""
         found: list[PurePath] = []
-        for folder, _, files in os.walk(self._path):
-            found += (PurePath(folder, file).relative_to(self._path) for file in files)
+        for folder, _, files in os.walk(self.path):
+            found += (PurePath(folder, file).relative_to(self.path) for file in files)
         return found
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """See ``Folder``."""
-        path = self._path / LOCK_FILE
+        path = self.path / LOCK_FILE
         with contextlib.ExitStack() as held:
             # Where there are no locks, or somebody holds one for ever, results are still written whole.
             with contextlib.suppress(OSError, Timeout):
-                if self._path.is_dir():  # which a lock would make
+                if self.path.is_dir():  # which a lock would make
                     held.enter_context(FileLock(path, timeout=LOCK_PATIENCE))
                     held.callback(_remove_file, path)  # before it is given back: whoever waits for it notices
             yield
 
     def exists(self, name: PurePath) -> bool:
         """See ``Folder``."""
-        return os.path.exists(self._path / name)
+        return os.path.exists(self.path / name)
 
     def modified(self, name: PurePath) -> float:
         """See ``Folder``."""
         try:
-            return (self._path / name).stat().st_mtime
+            return (self.path / name).stat().st_mtime
         except OSError as error:
-            raise OutputError(f"{self._path / name}: cannot be read ({error.strerror})") from error
+            raise OutputError(f"{self.path / name}: cannot be read ({error.strerror})") from error
 
     def remove(self, name: PurePath) -> None:
         """See ``Folder``."""
         try:
-            (self._path / name).unlink()
+            (self.path / name).unlink()
         except OSError as error:
-            raise OutputError(f"{self._path / name}: cannot be deleted ({error.strerror})") from error
+            raise OutputError(f"{self.path / name}: cannot be deleted ({error.strerror})") from error
 
 
 class RemoteFolder:

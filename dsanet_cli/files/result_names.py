@@ -80,6 +80,27 @@ def _marked(name: Path, path: Path) -> Path:
     return name.with_name(stem + mark)
 
 
+SCORES_FILM = ".scores.mp4"
+"""How the names of videos end that have the scores burnt in."""
+CLIPS_FOLDER = ".clips"
+"""How the names of folders end that hold clips of events."""
+FEATURES_FOLDER = "features"
+"""Of features that were kept, in a folder of results."""
+KEPT_FOLDER_MARK = ".kept-by-detect"
+"""A file in a folder that is part of results, and no source of others."""
+
+
+def is_made_film(path: Path) -> bool:
+    """Whether a video was made of another one, whose record lies beside it."""
+    return path.name.endswith(SCORES_FILM) and path.with_name(path.name.removesuffix(SCORES_FILM) + ".json").exists()
+
+
+def is_made_folder(folder: Path) -> bool:
+    """Whether a folder is part of results: clips of a video whose record lies beside it, or features that were kept."""
+    record = folder.with_name(folder.name.removesuffix(CLIPS_FOLDER) + ".json")
+    return (folder.name.endswith(CLIPS_FOLDER) and record.exists()) or (folder / KEPT_FOLDER_MARK).exists()
+
+
 def is_plot(picture: Path) -> bool:
     """Whether a picture is a plot that lies beside the record it was drawn from, and no frame of a video."""
     if picture.suffix != ".png" or not picture.with_suffix(".json").exists():

@@ -18,7 +18,7 @@ from typing import IO, TextIO
 
 from dsanet_cli.errors import SourceError
 from dsanet_cli.files.paths import DEFAULT_PICTURE_FPS, PICTURE_SUFFIXES, Pictures, Url
-from dsanet_cli.files.result_names import is_plot, result_names
+from dsanet_cli.files.result_names import is_made_film, is_made_folder, is_plot, result_names
 from dsanet_cli.files.typed import NotTextError, as_path, read_lines, scheme_of
 from dsanet_cli.files.url_sources import url_names, why_no_source
 from dsanet_cli.names import natural_key, printable
@@ -30,6 +30,9 @@ _SUFFIXES = """
 """
 VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 """What is taken from folders; a file named itself may have any suffix."""
+RESULT_SUFFIX = ".json"
+_OTHER_JSON = ("metrics.json", "extraction.json")
+"""Files that the program writes beside results."""
 LIST_PREFIX = "@"
 STDIN = "-"
 RECURSIVE_IN_VAIN = "--recursive has no effect, no folder is named"
@@ -78,6 +81,18 @@ def may_be_folder(argument: str) -> bool:
     return argument == STDIN or argument.startswith(LIST_PREFIX) or glob.has_magic(argument) or os.path.isdir(argument)
 
 
+def find_results(arguments: Sequence[str], recursive: bool, stdin: TextIO | None) -> Listing:
+    """List the results (``.json``) that the command line names, as ``find_sources`` lists videos.
+
+    Files in folders are taken by their names; what is in them shows when they are read.
+    """
+    listing = _find(_Finder(recursive, DEFAULT_PICTURE_FPS, "results", _may_be_result), arguments, stdin)
+    local = tuple(source for source in listing.sources if not isinstance(source.path, Url))
+    remote = (str(source.path) for source in listing.sources if isinstance(source.path, Url))
+    problems = (SourceProblem(url, "results are read from this machine only; copy it here") for url in remote)
+    return Listing(local, (*listing.problems, *problems))
+
+
 def find_sources(
     arguments: Sequence[str], recursive: bool, stdin: TextIO | None, picture_fps: Fraction = DEFAULT_PICTURE_FPS
 ) -> Listing:
@@ -95,7 +110,10 @@ def find_sources(
         stdin: Where ``-`` reads from; None where the program was started without it.
         picture_fps: How many pictures make a second.
     """
-    finder = _Finder(recursive, picture_fps)
+    return _find(_Finder(recursive, picture_fps), arguments, stdin)
+
+
+def _find(finder: _Finder, arguments: Sequence[str], stdin: TextIO | None) -> Listing:
     for argument in arguments:
         if argument == STDIN:
             finder.add_stdin(stdin)
@@ -109,8 +127,14 @@ def find_sources(
 class _Finder:
     """Collects files, the folders they were named from, and problems."""
 
-    def __init__(self, recursive: bool, picture_fps: Fraction) -> None:
+    def __init__(
+        self, recursive: bool, picture_fps: Fraction, what: str = "videos", wanted: Callable[[str], bool] | None = None
+    ) -> None:
         self._recursive = recursive
+        self._what = what
+        self._wanted = wanted or _is_known
+        """Whether a file in a folder is taken, by its name."""
+        self._takes_pictures = wanted is None
         self._picture_fps = picture_fps
         self._files: dict[str, Path] = {}  # by absolute path
         self._urls: dict[str, Url] = {}
@@ -179,7 +203,7 @@ class _Finder:
 
     def _add_file(self, path: Path) -> None:
         key = os.path.abspath(path)
-        if _is_picture(path.name):
+        if self._takes_pictures and _is_picture(path.name):
             self._single[key] = path
             return
         self._files.setdefault(key, path)
@@ -204,7 +228,7 @@ class _Finder:
         found = self._take_from(folder) or self._take_pictures(self._walk(folder, _is_picture))
         if not found and len(self._problems) == before:
             hint = "name another folder" if self._recursive else "add --recursive to look into its sub-folders"
-            self._report(str(folder), f"holds no videos; {hint}")
+            self._report(str(folder), f"holds no {self._what}; {hint}")
 
     def _add_pattern(self, pattern: Path, folder: Path) -> None:
         fixed = list(itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
@@ -226,11 +250,11 @@ class _Finder:
                 pictures += self._walk(match, _is_picture)
             elif _is_picture(match.name):
                 pictures.append(match)
-            elif names_suffix or _is_known(match.name):
+            elif (names_suffix or self._wanted(match.name)) and not _is_made(match):
                 self._files.setdefault(os.path.abspath(match), match)
                 found = True
         if not found and not self._take_pictures(pictures, pattern.name):
-            self._report(str(folder / pattern), "matches no videos; check the pattern")
+            self._report(str(folder / pattern), f"matches no {self._what}; check the pattern")
 
     def _add_single_pictures(self) -> None:
         """Pictures that were named one by one, as where a shell put them in place of a pattern: one video a folder."""
@@ -244,6 +268,8 @@ class _Finder:
     def _take_pictures(self, files: Iterable[Path], pattern: str | None = None) -> bool:
         """Add the pictures of each folder as one video, called by the ``pattern`` that named them, if there are any."""
         found = False
+        if not self._takes_pictures:
+            return False
         for folder, names in _by_folder(file for file in files if not is_plot(file)).items():
             common = re.sub(r"\[.*?\]|[*?]", "", os.path.splitext(pattern or "")[0]).strip(" _-.")
             key = os.path.join(os.path.abspath(folder), common) if common else os.path.abspath(folder)
@@ -256,7 +282,7 @@ class _Finder:
     def _take_from(self, folder: Path) -> bool:
         """Add the videos in a folder, or in the tree below it; whether there were any."""
         found = False
-        for path in self._walk(folder, _is_known):
+        for path in self._walk(folder, self._wanted):
             self._files.setdefault(os.path.abspath(path), path)
             found = True
         return found
@@ -286,8 +312,10 @@ class _Finder:
                     if wanted(entry.name):
                         self._report(str(path), "a link to a file that is gone; remove it or bring the file back")
                 elif entry.is_dir():
+                    if is_made_folder(path):
+                        continue
                     (links if entry.is_symlink() else folders).append(path)
-                elif entry.is_file() and wanted(entry.name):
+                elif entry.is_file() and wanted(entry.name) and not is_made_film(path):
                     yield path
             if self._recursive:
                 waiting += reversed(folders)
@@ -298,9 +326,17 @@ class _Finder:
         self._problems.setdefault(argument, SourceProblem(argument, reason))
 
 
+def _is_made(path: Path) -> bool:
+    return is_made_film(path) or is_made_folder(path.parent)
+
+
 def _is_known(name: str) -> bool:
     suffix = os.path.splitext(name)[1].lower()
     return suffix in VIDEO_SUFFIXES or suffix == FEATURE_SUFFIX
+
+
+def _may_be_result(name: str) -> bool:
+    return name.endswith(RESULT_SUFFIX) and name not in _OTHER_JSON and not name.startswith(".")
 
 
 def _is_picture(name: str) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from dsanet_cli.config import Frames, SnippetSeconds
 from dsanet_cli.records import Count, Length, Line, Name, PathText, Seconds, Sha256, Share
@@ -15,6 +18,26 @@ TIME_STEP = 1e-3
 
 
 Spans = tuple[tuple[Seconds, Seconds], ...]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """When a recording began."""
+
+    start: Annotated[datetime, Meta(tz=True)]
+    timezone: Name
+    """IANA name, such as ``Europe/Berlin``; times of day are in it."""
+    source: Literal["option", "metadata", "name"]
+    """Who says so: the user, the file, or its name."""
+
+    def __post_init__(self) -> None:
+        """Check that times of day can be reckoned with.
+
+        Raises:
+            ValueError: it is ages ago, or ages ahead.
+        """
+        if not 1900 <= self.start.year <= 2500:
+            raise ValueError(f"recorded in the year {self.start.year}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +64,12 @@ class VideoFacts:
     """How many it has then."""
     fps_from: Literal["assumed", "option"] | None = None
     """Where the rate is from, if the file gives none."""
+    timecode: Name | None = None
+    """Of the first frame, where the file gives one."""
+    created: Name | None = None
+    """When it was recorded, as the file's metadata has it."""
+    recorded: Recorded | None = None
+    """When it began, where that is known."""
 
 
 @dataclass(frozen=True)

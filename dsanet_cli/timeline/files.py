@@ -18,11 +18,12 @@ from dsanet_cli.files.regular import read_regular
 from dsanet_cli.names import utf8_text
 from dsanet_cli.records import SchemaError, decode
 from dsanet_cli.timeline.facts import Coverage, Sampling
+from dsanet_cli.timeline.recorded import iso, moment
 from dsanet_cli.timeline.review import REVIEW
 from dsanet_cli.timeline.schema import TIMELINE_SCHEMA, AnyVersion, EventEntry, TimelineFile
 from dsanet_cli.timeline.timeline import Event, Timeline
 
-OPTIONAL_FACTS = ("mtime", "real_path", "stream", "streams", "fps_from")
+OPTIONAL_FACTS = ("mtime", "real_path", "stream", "streams", "fps_from", "timecode", "created")
 OPTIONAL_SAMPLING = ("batch_size", "stream", "part", "snippet_seconds")
 """Entries that are left out where there is nothing to say."""
 LARGEST_RESULT = 2**31
@@ -48,6 +49,8 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
         "bytes": facts.bytes,
     }
     video |= {key: value for key in OPTIONAL_FACTS if (value := getattr(facts, key)) is not None}
+    if facts.recorded is not None:
+        video["recorded"] = dataclasses.asdict(facts.recorded) | {"start": iso(facts.recorded.start)}
     model = {key: value for key, value in dataclasses.asdict(timeline.model).items() if value is not None}
     coverage = {
         "analysed": _six(timeline.coverage.analysed),
@@ -69,7 +72,7 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
     stream.write(f'  "sampling": {_dump(sampling)},\n')
     stream.write(f'  "coverage": {_dump(coverage)},\n')
     _write_array(stream, "snippets", _snippet_lines(timeline))
-    _write_array(stream, "events", (_event_line(e, timeline.class_names) for e in timeline.events))
+    _write_array(stream, "events", (_event_line(e, timeline) for e in timeline.events))
     verdict = dataclasses.asdict(timeline.verdict) | {"score": _six(timeline.verdict.score)}
     stream.write(f'  "verdict": {_dump(verdict)}\n}}\n')
 
@@ -81,12 +84,17 @@ def may_be_result(path: PurePath) -> bool:
 
 
 def write_csv(timeline: Timeline, stream: IO[str]) -> None:
-    """Write one row per snippet: ``start,end,score,label`` and a column per class probability."""
+    """Write one row per snippet: ``start,end,score,label``, a column per class probability, and its time of day.
+
+    The last one, ``clock``, is there only where it is known when the video was recorded.
+    """
+    recorded = timeline.video.recorded
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["start", "end", "score", "label", *timeline.class_names])
+    writer.writerow(["start", "end", "score", "label", *timeline.class_names, *(["clock"] if recorded else [])])
     for start, end, score, label, probabilities in _rows(timeline):
         numbers = (f"{p:.6g}" for p in probabilities)
-        writer.writerow([f"{start:.3f}", f"{end:.3f}", f"{score:.6g}", label, *numbers])
+        clock = [iso(moment(recorded, start))] if recorded else []
+        writer.writerow([f"{start:.3f}", f"{end:.3f}", f"{score:.6g}", label, *numbers, *clock])
 
 
 def read_timeline(path: str | os.PathLike[str]) -> Timeline:
@@ -193,10 +201,12 @@ def _found(coverage: Coverage) -> dict[str, Any]:
     return entries
 
 
-def _event_line(event: Event, names: tuple[str, ...]) -> str:
+def _event_line(event: Event, timeline: Timeline) -> str:
     entries: dict[str, Any] = dataclasses.asdict(event)
     entries |= {key: round(entries[key], 3) for key in ("start", "end", "peak_time")}
-    probabilities = {n: _six(p) for n, p in zip(names, event.probabilities, strict=True)}
+    probabilities = {n: _six(p) for n, p in zip(timeline.class_names, event.probabilities, strict=True)}
+    if timeline.video.recorded is not None:
+        entries["clock"] = iso(moment(timeline.video.recorded, event.start))
     return _dump(entries | {"peak_score": _six(event.peak_score), "probabilities": probabilities})
 
 

@@ -27,6 +27,7 @@ from dsanet_cli.plot_style import BLANK, DPI, FAINT, INK, MUTED, NORMAL, PAPER
 from dsanet_cli.text import format_clock
 from dsanet_cli.timeline.colors import band_shades, class_colors, ink_on, tint
 from dsanet_cli.timeline.lettering import drawable, fit, fonts, text_width
+from dsanet_cli.timeline.recorded import moment
 from dsanet_cli.timeline.text import format_moment, format_verdict
 from dsanet_cli.timeline.timeline import Event, Timeline, column_maxima
 
@@ -226,7 +227,8 @@ def _place_names(events: Sequence[Event], duration: float) -> list[_Name]:
 
 def _draw_header(page: _Page) -> None:
     video, verdict, coverage = page.timeline.video, page.timeline.verdict, page.timeline.coverage
-    facts = [format_clock(video.duration, 1 if video.duration < 60 else 0)]
+    facts = [f"{video.recorded.start:%Y-%m-%d %H:%M:%S}"] if video.recorded else []
+    facts += [format_clock(video.duration, 1 if video.duration < 60 else 0)]
     facts += [f"{video.width} × {video.height}"] if video.width and video.height else []
     facts += [f"{float(video.fps):.4g} fps"] if video.fps else []
     facts += [video.codec] if video.codec else []
@@ -321,7 +323,10 @@ def _draw_bands(page: _Page) -> None:
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(names), 0)
     axes.set_yticks([])
-    axes.set_xticks(*time_ticks(page.duration))
+    ticks, labels = time_ticks(page.duration)
+    if (recorded := timeline.video.recorded) is not None:
+        labels = [f"{label}\n{moment(recorded, at):%H:%M:%S}" for at, label in zip(ticks, labels, strict=True)]
+    axes.set_xticks(ticks, labels)
     box = (0, page.duration, len(names), 0)
     axes.imshow(picture, extent=box, aspect="auto", origin="upper", interpolation="nearest")
     axes.hlines(range(len(names)), 0, page.duration, color=PAPER, linewidth=2.5)

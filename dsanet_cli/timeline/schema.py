@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,6 +55,8 @@ class EventEntry:
     peak_score: Share
     label: Name
     probabilities: Probabilities
+    clock: Annotated[datetime, Meta(tz=True)] | None = None
+    """Time of day at its start."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dsanet_cli.text import format_clock, format_time
+from dsanet_cli.timeline.facts import Recorded
+from dsanet_cli.timeline.recorded import format_moment_of_day
 from dsanet_cli.timeline.timeline import Event, Timeline
 
 DEMONSTRATION = (
@@ -14,9 +16,15 @@ DEMONSTRATION = (
 """For results of a model whose configuration says so."""
 
 
-def format_event(event: Event) -> str:
-    """``[00:12.80 -> 00:19.20] explosion 0.97``; not rich markup."""
-    return f"[{format_time(event.start)} -> {format_time(event.end)}] {event.label} {event.peak_score:.2f}"
+def event_name(event: Event) -> str:
+    """``explosion 0.97``."""
+    return f"{event.label} {event.peak_score:.2f}"
+
+
+def format_event(event: Event, recorded: Recorded | None = None) -> str:
+    """``[00:12.80 -> 00:19.20] explosion 0.97``, and where it is known the time of day; not rich markup."""
+    line = f"[{format_time(event.start)} -> {format_time(event.end)}] {event_name(event)}"
+    return line if recorded is None else f"{line} ({format_moment_of_day(recorded, event.start)})"
 
 
 def format_moment(seconds: float, timeline: Timeline) -> str:

@@ -161,10 +161,15 @@ def build_timeline(
         events=(),
         verdict=Verdict(anomalous=False, label="", score=0.0),
     )
-    arrays = checked.starts, checked.ends, checked.scores, checked.probabilities
-    events = find_events(*arrays, checked.class_names, rule)
-    verdict = reach_verdict(events, checked.scores, checked.class_names)
-    return dataclasses.replace(checked, events=events, verdict=verdict)
+    return decide_anew(checked, rule)
+
+
+def decide_anew(timeline: Timeline, rule: EventRule) -> Timeline:
+    """The same scores with the events of another rule."""
+    arrays = timeline.starts, timeline.ends, timeline.scores, timeline.probabilities
+    events = find_events(*arrays, timeline.class_names, rule)
+    verdict = reach_verdict(events, timeline.scores, timeline.class_names)
+    return dataclasses.replace(timeline, rule=rule, events=events, verdict=verdict)
 
 
 def snippet_labels(

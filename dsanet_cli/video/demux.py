@@ -161,6 +161,21 @@ class Demuxer:
         return self._container.format.name
 
     @property
+    def stream(self) -> VideoStream:
+        """The stream that is read."""
+        return self._stream
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of a tick of its time stamps."""
+        return self._time_base
+
+    @property
+    def restamped(self) -> bool:
+        """See ``PacketStream.restamped``."""
+        return self._source.restamped
+
+    @property
     def decoder(self) -> VideoCodecContext:
         """A decoder set up for this stream; ``chunks`` does not touch it."""
         return self._stream.codec_context

@@ -30,6 +30,8 @@ LONGEST_GAP = 3600.0
 or the 33 bits of a time stamp have run over."""
 MISSING_SECONDS, MISSING_SHARE = 1.0, 0.01
 """A video is cut off if it ends earlier than its header says by more than the larger of these."""
+LONGEST_TAG = 40
+"""Characters of a time in the metadata."""
 MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
@@ -54,6 +56,10 @@ class Header:
         """Frames per second from several sources, the most reliable first."""
         if self._format in RATELESS_FORMATS:
             self.rates = (coded or fps or DEFAULT_RATE,)
+        self.timecode = self._tag("timecode")
+        """Of the first frame, as the file has it; None where it has none."""
+        self.created = self._tag("com.apple.quicktime.creationdate", "creation_time")
+        """When it was recorded, as the file says, or encoded: in ISO 8601."""
         self.rate = self.rates[0] if self.rates else DEFAULT_RATE
         self.zero = self._find_zero()
         """The stamp of the stream at the start of the file: players count from the earliest of sound and picture."""
@@ -102,6 +108,14 @@ class Header:
         if abs(best - measured) <= SAME_RATE * measured:
             return best
         return measured.limit_denominator(LARGEST_DENOMINATOR) or measured  # some files give the rate of their clock
+
+    def _tag(self, *names: str) -> str | None:
+        """The first of some entries of the metadata, if it is a line that can be printed."""
+        for name in names:
+            for metadata in (self._container.metadata, self._stream.metadata):
+                if 0 < len(text := metadata.get(name, "").strip()) <= LONGEST_TAG and text.isprintable():
+                    return text
+        return None
 
     def _find_zero(self) -> int | None:
         base = self._stream.time_base

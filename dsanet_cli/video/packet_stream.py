@@ -63,6 +63,8 @@ class PacketStream:
         self._transport = Transport(path, stream)
         self.failed = False
         """Whether it could not be read to its end."""
+        self.restamped = False
+        """Whether others contradicted a time stamp, so that what was recorded beside has other times, too."""
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         """Packets as they are, but for parameters that count from before."""
@@ -100,6 +102,7 @@ class PacketStream:
             stamps = [value for later, _ in ahead if (value := stamp_of(later)) is not None]
             stamp = stamp_of(packet)
             believed = self._line.believe(stamp, stamps)
+            self.restamped |= stamp is not None and believed.stamp != stamp
             if packet.is_corrupt and self._line.starts_anew(stamps):  # only another count of transport packets
                 packet.is_corrupt = False
             if before is None and self._clock.zero is None and believed.stamp is not None:

@@ -50,7 +50,8 @@ class VideoInfo:
     (``h264``, ``hevc``); ``bytes`` is the size of the file when it was opened; ``gaps`` are the holes in order and
     apart from each other, ``unsure`` the spans (start, end) in seconds without a frame of which nobody can say
     whether there should be some. ``stream`` is the number of the video stream, from 0, out of ``streams``; ``part``
-    the span that was looked at, where that is not the whole video.
+    the span that was looked at, where that is not the whole video; ``timecode`` is that of the first frame, and
+    ``created`` the time of recording, as the file has them.
     """
 
     path: Path
@@ -67,6 +68,8 @@ class VideoInfo:
     streams: int = 1
     fps_from: Literal["assumed", "option"] | None = None
     part: tuple[float, float] | None = None
+    timecode: str | None = None
+    created: str | None = None
 
     @property
     def holes(self) -> tuple[tuple[float, float], ...]:
@@ -164,6 +167,8 @@ def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInf
         bytes=size,
         stream=demuxer.number,
         streams=demuxer.streams,
+        timecode=demuxer.header.timecode,
+        created=demuxer.header.created,
         fps_from=None if demuxer.header.names_rate else "assumed" if options.fps is None else "option",
     )
     return info, orientation, demuxer.parity

@@ -73,7 +73,7 @@ def test_results_do_not_depend_on_what_runs_beside_them(videos, undisturbed, tin
     assert results(output) == undisturbed
     alone = tmp_path / "alone"
     assert run("detect", videos / "05.mp4", "-o", alone, "--model", tiny_model).returncode == 0
-    assert results(alone) == {name: undisturbed[name] for name in ("05.json", "05.csv", "05.png")}
+    assert results(alone) == {name: undisturbed[name] for name in ("05.json", "05.csv", "05.png", "05.thumbs.zip")}
 
 
 def test_a_run_killed_at_any_moment_can_be_resumed(videos, undisturbed, tiny_model, tmp_path):

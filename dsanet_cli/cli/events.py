@@ -1,0 +1,135 @@
+"""``dsanet events``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsanet_cli.cli.options import (
+    ALL_FAILED,
+    SOME_FAILED,
+    EncoderWeights,
+    Exact,
+    MergeGap,
+    MinLength,
+    NameTime,
+    Pad,
+    Profile,
+    Recursive,
+    Release,
+    Start,
+    Threshold,
+    Timezone,
+    check_finite,
+    check_levels,
+)
+from dsanet_cli.errors import UsageError
+
+STDOUT = "-"
+
+
+class Format(StrEnum):
+    """What events writes of each result."""
+
+    json = "json"
+    csv = "csv"
+    png = "png"
+    srt = "srt"
+    vtt = "vtt"
+    otio = "otio"
+    edl = "edl"
+    html = "html"
+    clips = "clips"
+    mp4 = "mp4"
+
+
+def events(
+    results: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RESULTS...", help="Results of detect (.json), folders of them, quoted globs, @list.txt, or -."
+        ),
+    ],
+    recursive: Recursive = False,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Folder for results, or a URL; - writes one to stdout. (default: print)"),
+    ] = None,
+    formats: Annotated[
+        list[Format] | None,
+        typer.Option("--format", "-f", help="What to write beside the JSON; repeat for several. (default: csv)"),
+    ] = None,
+    pad: Pad = None,
+    exact: Exact = False,
+    threshold: Threshold = None,
+    release: Release = None,
+    merge_gap: MergeGap = None,
+    min_length: MinLength = None,
+    profile: Profile = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Score features that were kept again, with this model.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="Score them again, with classes in words, as train takes them.")
+    ] = None,
+    encoder_weights: EncoderWeights = None,
+    recorded: Start = None,
+    timezone: Timezone = None,
+    name_time: NameTime = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is in the way, and results in their own place.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only events and errors.")] = False,
+) -> None:
+    """Decide events anew from results that are there, by another threshold or rule; no video is opened.
+
+    What is not given stays as it is in each result. Exit codes: 0 all done, 1 every input failed, 2 wrong usage,
+    3 some inputs failed.
+    """
+    check_finite(threshold=threshold, release=release, merge_gap=merge_gap, min_length=min_length, pad=pad)
+    check_levels(threshold, release)
+    from dsanet_cli.detect.decider import DeciderSettings
+    from dsanet_cli.detect.events import EventsSettings, run_events
+    from dsanet_cli.report.films import choose_films
+    from dsanet_cli.timeline.recorded import ClockSettings, parse_start
+
+    to_stdout = output == STDOUT
+    default = ("json",) if to_stdout else ("json", "csv")
+    wanted = tuple(map(str, formats)) if formats else default
+    written, films = choose_films(wanted, pad, exact, to_stdout)
+    if Format.html in wanted and (output is None or to_stdout):
+        raise UsageError("--format html takes a folder; name one with --output")
+    outcome = run_events(
+        EventsSettings(
+            results=tuple(results),
+            recursive=recursive,
+            decider=DeciderSettings(
+                output=None if to_stdout else output,
+                formats=tuple(name for name in written if name != Format.html),
+                films=films,
+                threshold=threshold,
+                release=release,
+                merge_gap=merge_gap,
+                min_length=min_length,
+                rescore=model is not None or classes is not None,
+                model=model,
+                classes=classes,
+                encoder_weights=encoder_weights,
+                clock=ClockSettings(None if recorded is None else parse_start(recorded), timezone, name_time),
+                overwrite=overwrite,
+            ),
+            profile=profile,
+            to_stdout=to_stdout,
+            quiet=quiet,
+        )
+    )
+    failed = outcome.failed
+    if outcome.results and output is not None:
+        from dsanet_cli.report.run import report_folder
+
+        failed += report_folder(output, outcome.results, Format.html not in wanted, quiet)
+    if failed or not outcome.done or not outcome.summarised:
+        raise typer.Exit(SOME_FAILED if outcome.done else ALL_FAILED)

@@ -1,0 +1,38 @@
+"""The video with its scores, ``NAME.scores.mp4``, as a format of results; see ``dsanet_cli.detect.films``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from dsanet_cli.files.folders import Folder
+from dsanet_cli.files.result_names import SCORES_FILM
+from dsanet_cli.report.clips import read_options
+from dsanet_cli.report.film_process import run_apart
+from dsanet_cli.timeline.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class BurntInFilm:
+    """See ``dsanet_cli.report.burning``."""
+
+    kind: str = "mp4"
+
+    def sign(self, stem: PurePath) -> PurePath:
+        """The film itself. It can never be the video: what that is called is not known here."""
+        return stem.with_name(f"{stem.name}{SCORES_FILM}")
+
+    def is_whole(self, folder: Folder, stem: PurePath, timeline: Timeline) -> bool:  # noqa: ARG002  (as all films)
+        """Always: it appears whole or not at all, and is older than the record it goes with."""
+        return True
+
+    def write(self, folder: Folder, stem: PurePath, timeline: Timeline, video: Path) -> None:
+        """Encode it.
+
+        Raises:
+            VideoError: the video cannot be decoded.
+            OutputError: the file cannot be written.
+        """
+        from dsanet_cli.report.burning import burn  # noqa: PLC0415  (PyAV, which those who only read do without)
+
+        run_apart(video, burn, video, read_options(timeline), str(folder), self.sign(stem), timeline)
