@@ -74,7 +74,9 @@ class Transport:
                             yield packet
                         continue
                     number = _id_at(file, packet.pos)
-                    if self._id not in (None, number):
+                    if number is None:  # where the file is damaged, which is no change
+                        number = self._id
+                    elif self._id not in (None, number):
                         for held in self._held(file, packet.pos):
                             given.add(held.pos)
                             yield held
