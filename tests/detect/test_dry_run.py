@@ -84,14 +84,14 @@ def test_only_the_part_asked_for_counts(tiny_model, tmp_path):
     write_video(tmp_path / "a.mp4", 500)
     write_video(tmp_path / "b.mp4", 100)
     write_video(tmp_path / "c.mp4", 200)
-    part = ("--from", "5", "--to", "12.5")
+    part = ("--from", "5", "--to", "13")
     result = run("detect", "a.mp4", "b.mp4", "c.mp4", "--model", tiny_model, "--dry-run", *part, cwd=tmp_path)
     assert result.stdout.splitlines()[:3] == [
-        "a.mp4: 0:07",
+        "a.mp4: 0:08",
         "c.mp4: 0:03",
-        "2 videos to analyse, 0:00:10 in all; 0 done already",
+        "2 videos to analyse, 0:00:11 in all; 0 done already",
     ]
-    assert "since 10 s of" in result.stdout
+    assert "since 11 s of" in result.stdout
     assert "error: b.mp4: lasts 4.0 s, so nothing of it is after --from 5" in result.stderr
     assert result.returncode == 3
 
