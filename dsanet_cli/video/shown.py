@@ -25,6 +25,8 @@ AV1_SEQUENCE, AV1_FRAME_HEADERS = 1, (3, 6)
 """Types of the units of an AV1 stream: its sequence header; a frame's header, alone or with the frame."""
 MPEG4_VOL, MPEG4_VOP = range(0x20, 0x30), 0xB6
 """Start codes of MPEG-4 Visual: parameters of a layer; a picture."""
+MPEG4_B = 2
+"""Kind of a picture that is shown before one that is stored before it."""
 EXTENDED_ASPECT, GRAYSCALE = 15, 3
 H264_SLICES = (1, 5)
 
@@ -128,12 +130,17 @@ class ShownMpeg4:
     def __call__(self, data: bytes) -> bool:
         """See ``Shown``."""
         coded = pictures = at = 0
+        kind = None
         while (at := data.find(b"\x00\x00\x01", at) + 3) >= 3 and at < len(data):
             if data[at] in MPEG4_VOL:
                 self._read_layer(BitReader(data[at + 1 : at + HEAD]))
             elif data[at] == MPEG4_VOP:
                 pictures += 1
-                coded += self._is_coded(BitReader(data[at + 1 : at + HEAD]))
+                bits = BitReader(data[at + 1 : at + HEAD])
+                kind = bits.read(2)
+                coded += self._is_coded(bits)
+        if coded == 1 and kind == MPEG4_B:  # several B in a row: the first came with a P, the empty packet is to come
+            return True
         if coded:
             self._packed = coded - 1
         elif pictures and self._time_bits:
@@ -156,7 +163,6 @@ class ShownMpeg4:
         self._time_bits = max(1, (bits.read(16) - 1).bit_length())
 
     def _is_coded(self, bits: BitReader) -> bool:
-        bits.read(2)
         for _ in range(HEAD):
             if not bits.read(1):
                 break

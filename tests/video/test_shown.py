@@ -90,18 +90,24 @@ def test_mpeg4_pictures_that_say_that_nothing_changed(tmp_path, monkeypatch, suf
     assert assert_counted(path, monkeypatch) == list(range(100))
 
 
-def test_mpeg4_pictures_that_are_packed(tmp_path, monkeypatch):
-    whole = write_video(tmp_path / "whole.avi", 100, codec="mpeg4", b_frames=1)
-    frames = compressed_frames(whole)
+@pytest.mark.parametrize("b_frames", [1, 2, 3])
+def test_mpeg4_pictures_that_are_packed(tmp_path, monkeypatch, b_frames):
+    whole = write_video(tmp_path / "whole.avi", 100, codec="mpeg4", b_frames=b_frames)
     packed = []
-    for data, is_key in frames:
-        kind = data[data.rindex(VOP) + 4] >> 6
-        if kind == 2:  # a B-frame
+    owed = 0
+    for data, is_key in [*compressed_frames(whole), (b"", False)]:
+        kind = data[data.rindex(VOP) + 4] >> 6 if data else None
+        if kind == 2 and not owed:  # the first of some B-frames
             packed[-1] = packed[-1][0] + data, packed[-1][1]
+            owed = 1
+            continue
+        if kind != 2 and owed:
             packed.append((not_coded(), False))
-        else:
+            owed = 0
+        if data:
             packed.append((data.replace(VOP, PACKED + VOP, 1) if is_key else data, is_key))
     assert any(data == not_coded() for data, _ in packed)
+    assert len(packed) == 100
     path = write_compressed(whole, tmp_path / "clip.avi", packed)
     assert assert_counted(path, monkeypatch) == list(range(100))
 
