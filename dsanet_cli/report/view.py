@@ -16,7 +16,7 @@ from dsanet_cli.names import printable
 from dsanet_cli.report.place import VideoPlace, plays_everywhere
 from dsanet_cli.text import format_clock
 from dsanet_cli.timeline.colors import class_colors, ink_on, on_dark
-from dsanet_cli.timeline.facts import VideoFacts
+from dsanet_cli.timeline.facts import Sampling, VideoFacts
 from dsanet_cli.timeline.review import Review
 from dsanet_cli.timeline.text import format_coverage, format_remarks
 from dsanet_cli.timeline.timeline import Timeline
@@ -183,14 +183,22 @@ def missed(timeline: Timeline) -> list[str]:
     return [*lines, *format_remarks(timeline)]
 
 
+def _frames_line(sampling: Sampling) -> str:
+    """How many frames of a snippet were encoded, and how long a snippet is."""
+    encoded = sampling.sampled_frames
+    if sampling.snippet_seconds is None:
+        return f"{'' if encoded is None else f'{encoded} of '}{sampling.snippet_frames} a snippet"
+    length = f"{sampling.snippet_seconds:.3g} s"
+    return f"snippets of {length}" if encoded is None else f"{encoded} a snippet of {length}"
+
+
 def settings(timeline: Timeline) -> list[tuple[str, str]]:
     """By what the result was made, as pairs of a term and what there is to say."""
     model, sampling, rule = timeline.model, timeline.sampling, timeline.rule
-    frames = "" if sampling.sampled_frames is None else f"{sampling.sampled_frames} of "
     pairs = [
         ("Video", printable(timeline.video.real_path or timeline.video.path)),
         ("Model", f"{model.name} ({model.sha256[:12]}…)"),
-        ("Frames looked at", f"{frames}{sampling.snippet_frames} a snippet"),
+        ("Frames looked at", _frames_line(sampling)),
         ("Numbers", " on ".join(filter(None, (sampling.precision, sampling.device)))),
         ("Events", _rule_line(rule)),
         ("Left out", ", ".join(rule.drop)),
