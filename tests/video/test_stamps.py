@@ -76,6 +76,14 @@ def test_time_goes_on_where_recordings_are_joined(reordered, second):
 
 
 @pytest.mark.parametrize("reordered", [False, True])
+def test_time_goes_on_after_every_restart(reordered):
+    part = (with_b_frames if reordered else list)(EVEN[:100])
+    found = values(part * 4, reordered, longest_gap=3600.0)
+    length = max(part) - min(part) + 40
+    assert found == [stamp + number * length for number in range(4) for stamp in part]
+
+
+@pytest.mark.parametrize("reordered", [False, True])
 @pytest.mark.parametrize("seconds", [2, 20, 3000])
 def test_a_gap_is_believed(reordered, seconds):
     order = with_b_frames if reordered else list
