@@ -88,15 +88,16 @@ class DownloadBar:
 
 def print_error(error: DsanetError, console: Console | None = None) -> None:
     """Print one line, and before it where the error came from if ``DSANET_DEBUG`` is set."""
-    if os.environ.get(DEBUG_VARIABLE):
+    console = console or plain_console(stderr=True)
+    if os.environ.get(DEBUG_VARIABLE) and not console.quiet:
         traceback.print_exception(error)
-    (console or plain_console(stderr=True)).print(f"error: {printable(str(error))}")
+    console.print(f"error: {printable(str(error))}")
 
 
-def print_missing(files: Iterable[Path]) -> None:
+def print_missing(files: Iterable[Path], console: Console | None = None) -> None:
     """Name each file of a list that is not there and is left out; also where only errors are wanted."""
     for path in files:
-        plain_console(stderr=True).print(f"missing, left out: {printable(str(path))}")
+        (console or plain_console(stderr=True)).print(f"missing, left out: {printable(str(path))}")
 
 
 def unexpected(path: object, error: Exception) -> DsanetError:

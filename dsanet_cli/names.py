@@ -8,7 +8,8 @@ import re
 
 def printable(path: str | os.PathLike[str]) -> str:
     """A path as one printable line: line breaks and bytes that are no text are escaped."""
-    return "".join(map(_escaped, os.fspath(path)))
+    text = os.fspath(path)
+    return text if text.isprintable() else "".join(map(_escaped, text))
 
 
 def _escaped(character: str) -> str:

@@ -18,6 +18,8 @@ from dsanet_cli.timeline.schema import timeline_schema
 from dsanet_cli.video.demux import CHUNK_FRAMES
 
 DSANET = Path(sys.executable).with_name("dsanet")
+HANGS = 600
+"""Seconds after which a command hangs; on a machine with other work, one that is well takes minutes."""
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +35,7 @@ def run(*arguments, cwd=None, stdin="", **environment):
         env={**os.environ, "COLUMNS": "200", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS,
     )
     if arguments and arguments[0] == "detect":
         check_results(Path(cwd or ".") / _output(list(map(str, arguments))))

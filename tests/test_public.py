@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, STRICT, run
+from commands import HANGS, ROOT, STRICT, run
 from media import write_video
 
 import dsanet_cli as dsanet
@@ -28,7 +28,7 @@ NAMES = {
 def python(code, cwd):
     return subprocess.run(
         [sys.executable, "-W", "error::ResourceWarning", "-c", textwrap.dedent(code)],
-        check=False, cwd=cwd, capture_output=True, text=True, timeout=120,
+        check=False, cwd=cwd, capture_output=True, text=True, timeout=HANGS,
     )  # fmt: skip
 
 
@@ -120,6 +120,54 @@ def test_the_host_program_stays_as_it_is(tmp_path, video, tiny_model):
     assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_extract_evaluate_and_calibrate_print_nothing_and_take_any_path(tmp_path, video, tiny_model):
+    done = python(
+        f"""
+        import os, sys
+        from pathlib import Path
+        import dsanet_cli as dsanet
+        from dsanet_cli.models.encoder_choice import EncoderChoice
+
+        folder, video, model = Path({str(tmp_path)!r}), Path({str(video)!r}), {str(tiny_model)!r}
+        (folder / "broken.mp4").write_bytes(b"no video")
+        sources, encoder = [str(video), folder / "broken.mp4", "missing.mp4"], EncoderChoice(Path(model))
+        done = dsanet.run_extract(dsanet.ExtractSettings(sources, str(folder / "features"), encoder=encoder))
+        assert (done.extracted, done.failed) == (1, 2), done
+        assert [isinstance(error, dsanet.DsanetError) for error in done.errors] == [True, True], done
+
+        for kind, event in (("Normal", "-1  -1"), ("Fighting", "8  30")):
+            os.makedirs(folder / kind, exist_ok=True)
+            (features,) = (folder / "features").rglob("a*.npy")
+            os.link(features, folder / kind / f"{{kind}}1__0.npy")
+            with open(folder / "gt.txt", "a") as file:
+                file.write(f"{{kind}}1.mp4  {{kind}}  {{event}}  -1  -1\\n")
+        rows = "Normal/Normal1__0.npy,Normal", "Fighting/Fighting1__0.npy,Fighting", "none__0.npy,Normal"
+        (folder / "test.csv").write_text("\\n".join(["path,label", *rows]))
+        found = dsanet.run_eval(dsanet.EvalSettings(
+            str(folder / "gt.txt"), None, None, str(folder / "eval"), model=Path(model),
+            list_file=str(folder / "test.csv"), root=str(folder), skip_missing=True,
+        ))
+        assert (found.done, found.missing) == (2, 1), found
+        assert 0 <= found.evaluation.score.auc <= 1
+
+        chosen = dsanet.run_calibrate(dsanet.CalibrateSettings(
+            [str(video), folder / "broken.mp4"], str(folder / "gate.toml"), "1/day", model=Path(model)
+        ))
+        assert (chosen.videos, chosen.failed) == (1, 1), chosen
+        assert 0.3 <= chosen.rule.threshold < 1
+        assert "false alarm" in chosen.verdict
+        """,
+        tmp_path,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert done.returncode == 0
+    assert {"features", "eval", "gate.toml", "gate.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_one_path_is_no_list_of_letters(detector, video):
+    assert [name for name, _ in detector.detect_many(str(video))] == [str(video)]
 
 
 def test_a_timeline_has_snippets_events_coverage_and_a_verdict(detector, video):

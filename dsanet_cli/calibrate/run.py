@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,9 +17,10 @@ from dsanet_cli.console import plain_console, print_error, print_table
 from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.detect.profile import Profile, write_profile
 from dsanet_cli.errors import DsanetError, SourceError, UsageError
+from dsanet_cli.files.paths import as_texts, take_paths
 from dsanet_cli.files.sources import find_sources
 from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
-from dsanet_cli.pipeline.pipeline import PipelineSettings
+from dsanet_cli.pipeline.pipeline import STALL_TIMEOUT, PipelineSettings
 from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.timeline.calibration import ScoreCurve, calibrate
 from dsanet_cli.timeline.files import may_be_result, read_timeline
@@ -48,6 +50,11 @@ class CalibrateSettings:
     overwrite: bool = False
     quiet: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", as_texts(self.sources))
+        object.__setattr__(self, "model", os.fspath(self.model))
+        take_paths(self, "output")
+
     @property
     def plot(self) -> Path:
         """False alarms against the threshold, beside the profile."""
@@ -56,15 +63,22 @@ class CalibrateSettings:
 
 @dataclass(frozen=True)
 class CalibrateOutcome:
-    """The rule that was chosen, how many videos it was chosen on, and how many failed."""
+    """The rule that was chosen, how many videos it was chosen on, and how many failed, with the reasons."""
 
     rule: EventRule
     videos: int
     failed: int
+    verdict: str
+    """What the footage says about the threshold, and what it cannot say."""
+    errors: tuple[DsanetError, ...] = ()
 
 
-def run_calibrate(settings: CalibrateSettings) -> CalibrateOutcome:
+def run_calibrate(settings: CalibrateSettings, silent: bool = True) -> CalibrateOutcome:
     """Choose the threshold by the rule of ``train``, and write a profile and a plot.
+
+    Args:
+        settings: Which footage, and how many false alarms are allowed.
+        silent: Print nothing, not even why a video failed.
 
     Raises:
         UsageError: a rate that is none, an output that is in the way, or a device this machine does not have.
@@ -79,7 +93,7 @@ def run_calibrate(settings: CalibrateSettings) -> CalibrateOutcome:
         if path.exists() and not settings.overwrite:
             raise UsageError(f"{path}: exists already; choose another --output or pass --overwrite")
     model = load_model(settings.model)
-    footage = _Footage(settings, model)
+    footage = _Footage(settings, model, silent)
     curves = [_curve(timeline) for timeline in footage.timelines()]
     if not curves:
         raise SourceError("nothing to calibrate on: no video and no result of one could be read")
@@ -89,8 +103,14 @@ def run_calibrate(settings: CalibrateSettings) -> CalibrateOutcome:
     rule = calibrate(base, curves, allowed)
     found = rates(base, curves)
     chosen = next(rate for rate in found if rate.threshold == rule.threshold)
-    _write(settings, model, rule, found, chosen, len(curves), verdict(chosen, allowed))
-    return CalibrateOutcome(rule, len(curves), footage.failed)
+    said = verdict(chosen, allowed)
+    _write(settings, model, rule, found, chosen, len(curves), said)
+    if not (settings.quiet or silent):
+        _print_rates(found, chosen)
+    log = plain_console(stderr=True, quiet=settings.quiet or silent)
+    log.print(said)
+    log.print(f"profile in {settings.output}, plot in {settings.plot}; use it with detect --profile {settings.output}")
+    return CalibrateOutcome(rule, len(curves), len(footage.errors), said, tuple(footage.errors))
 
 
 def _write(
@@ -102,26 +122,23 @@ def _write(
     videos: int,
     said: str,
 ) -> None:
-    """The profile, its plot, and the table on the console."""
+    """The profile and its plot."""
     profile = Profile(model=settings.model, model_sha256=model.sha256, **asdict(rule))
     many = f"{videos} video{'s' * (videos > 1)}"
     remark = f"For {settings.false_alarms} false alarms, from {many} of normal footage; may be edited."
     write_profile(settings.output, profile, [remark, said])
     save_rates(found, chosen, parse_rate(settings.false_alarms), settings.plot)
-    if not settings.quiet:
-        _print_rates(found, chosen)
-    log = plain_console(stderr=True, quiet=settings.quiet)
-    log.print(said)
-    log.print(f"profile in {settings.output}, plot in {settings.plot}; use it with detect --profile {settings.output}")
 
 
 class _Footage:
     """The timelines to calibrate on: results that are there, and videos that are analysed now."""
 
-    def __init__(self, settings: CalibrateSettings, model: Model) -> None:
+    def __init__(self, settings: CalibrateSettings, model: Model, silent: bool) -> None:
         self._settings = settings
         self._model = model
-        self.failed = 0
+        self._quiet = settings.quiet or silent
+        self._console = plain_console(stderr=True, quiet=silent)
+        self.errors: list[DsanetError] = []
 
     def timelines(self) -> Iterator[Timeline]:
         """All that can be read; what cannot is reported in a line."""
@@ -133,6 +150,24 @@ class _Footage:
                 inputs.append(argument)
         if inputs:
             yield from self._analysed(inputs)
+        else:
+            self._note_without_effect()
+
+    def _note_without_effect(self) -> None:
+        """Say which options change nothing, since nothing is analysed."""
+        settings = self._settings
+        given = {
+            "--recursive": settings.recursive,
+            "--device": settings.detect.device != "auto",
+            "--precision": settings.detect.precision != "auto",
+            "--batch-size": settings.detect.batch_size is not None,
+            "--encoder-weights": settings.detect.encoder_weights is not None,
+            "--jobs": settings.pipeline.jobs is not None,
+            "--stall-timeout": settings.pipeline.stall_timeout != STALL_TIMEOUT,
+        }
+        if vain := [option for option, is_given in given.items() if is_given]:
+            log = plain_console(stderr=True, quiet=self._quiet)
+            log.print(f"note: no effect on results, which are there already: {', '.join(vain)}")
 
     def _results(self, path: Path) -> list[Path]:
         """JSON results that an argument names: a file, or all in a folder that holds no videos."""
@@ -166,7 +201,7 @@ class _Footage:
         if not listing.sources:
             return
         detector = Detector(self._model, settings.detect)
-        with BatchProgress(listing.sources, settings.quiet) as progress:
+        with BatchProgress(listing.sources, self._quiet) as progress:
             for source, result in detector.detect_many(listing.sources, settings.pipeline, progress.watch):
                 progress.done(source, "failed" if isinstance(result, DsanetError) else "analysed")
                 if isinstance(result, DsanetError):
@@ -175,8 +210,8 @@ class _Footage:
                     yield result.timeline
 
     def _report(self, error: DsanetError) -> None:
-        self.failed += 1
-        print_error(error)
+        self.errors.append(error)
+        print_error(error, self._console)
 
 
 def _curve(timeline: Timeline) -> ScoreCurve:

@@ -72,7 +72,8 @@ def calibrate(
             min_length=min_length,
             overwrite=overwrite,
             quiet=quiet,
-        )
+        ),
+        silent=False,
     )
     if outcome.failed:
         raise typer.Exit(SOME_FAILED)

@@ -11,6 +11,7 @@ import typer
 from dsanet_cli.cli.options import (
     ALL_FAILED,
     INTERRUPTED,
+    QUIET_AND_VERBOSE,
     SOME_FAILED,
     BatchSize,
     Device,
@@ -183,11 +184,12 @@ def detect(
     if keep_features and (scan or output == STDOUT):
         raise UsageError(f"--keep-features and {'--scan' if scan else '--output -'} contradict each other")
     if quiet and verbose:
-        raise UsageError("--quiet and --verbose contradict each other; give one of them")
+        raise UsageError(QUIET_AND_VERBOSE)
     notes = {
         "--scan-level has no effect without --scan": scan_level is not None and not scan,
         "--pad and --exact have no effect without --format clips": (exact or pad is not None)
         and Format.clips not in (formats or ()),
+        "--verbose has no effect with --dry-run, which analyses nothing": verbose and dry_run,
         "--skip-existing and --overwrite have no effect on stdout": skip_existing is not None and output == STDOUT,
     }
     from fractions import Fraction

@@ -48,7 +48,8 @@ def evaluate(
             skip_missing=skip_missing,
             device=device,
             quiet=quiet,
-        )
+        ),
+        silent=False,
     )
     if outcome.missing:
         raise typer.Exit(SOME_FAILED)

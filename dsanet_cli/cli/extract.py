@@ -10,6 +10,7 @@ import typer
 
 from dsanet_cli.cli.options import (
     ALL_FAILED,
+    QUIET_AND_VERBOSE,
     SOME_FAILED,
     BatchSize,
     Device,
@@ -100,6 +101,8 @@ def extract(
     check_finite(stall_timeout=stall_timeout, snippet_seconds=snippet_seconds)
     from dsanet_cli.models.encoder_choice import EncoderChoice
 
+    if quiet and verbose:
+        raise UsageError(QUIET_AND_VERBOSE)
     choice = EncoderChoice(model, encoder, tag, encoder_weights)
     if verify is not None:
         only_extraction = {
@@ -115,6 +118,7 @@ def extract(
             "--jobs": jobs,
             "--shard": shard,
             "--stream": stream,
+            "--verbose": verbose or None,
         }
         if given := [name for name, value in only_extraction.items() if value is not None]:
             raise UsageError(f"--verify writes nothing and decodes every frame; drop {', '.join(given)}")
@@ -154,7 +158,8 @@ def extract(
             overwrite=skip_existing is False,
             quiet=quiet,
             verbose=verbose,
-        )
+        ),
+        silent=False,
     )
     if outcome.failed:
         raise typer.Exit(SOME_FAILED if outcome.extracted or outcome.kept else ALL_FAILED)

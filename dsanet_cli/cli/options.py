@@ -13,6 +13,7 @@ import typer
 from dsanet_cli.errors import UsageError
 
 ALL_FAILED, USAGE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
+QUIET_AND_VERBOSE = "--quiet and --verbose contradict each other; give one of them"
 
 
 class Preset(StrEnum):

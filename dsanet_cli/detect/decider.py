@@ -215,7 +215,7 @@ def _video(source: Source, timeline: Timeline) -> Path:
             if not has_film(path) or facts.frames == 0:
                 break
             owner = Owner.of(dataclasses.asdict(facts))
-            if owner is not None and (owner.is_unchanged(status) or owner.mtime is None):
+            if owner is not None and (owner.is_unchanged(path, status) or owner.mtime is None):
                 return path
             raise SourceError(f"{source.path}: its video {printable(text)} is another one than was analysed")
     raise SourceError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,12 +21,21 @@ from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeat
 from dsanet_cli.detect.profile import Profile
 from dsanet_cli.detect.scan import ScanAnalysis
 from dsanet_cli.encoder.clip import tower_sha256
-from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, is_device_failure, precision_name
+from dsanet_cli.encoder.device import (
+    DEFAULT_BATCH,
+    choose_device,
+    choose_precision,
+    first_line,
+    is_device_failure,
+    is_out_of_memory,
+    precision_name,
+)
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.files import DEFAULT_FEATURE_FPS, load_features
 from dsanet_cli.features.snippets import SnippetNotes
+from dsanet_cli.files.paths import take_paths
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
@@ -35,7 +45,7 @@ from dsanet_cli.timeline.facts import ModelFacts, Sampling, VideoFacts
 from dsanet_cli.timeline.recorded import FROM_THE_FILE, ClockSettings
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.video.memory import MemoryReader
-from dsanet_cli.video.messages import Decoding
+from dsanet_cli.video.messages import Decoding, Notice
 from dsanet_cli.video.options import WHOLE, ReadOptions
 from dsanet_cli.video.spans import SpanLine
 
@@ -65,6 +75,9 @@ class DetectSettings:
     clock: ClockSettings = FROM_THE_FILE
     """When it was recorded."""
 
+    def __post_init__(self) -> None:
+        take_paths(self, "encoder_weights")
+
 
 class Detector:
     """A model ready to analyse videos one after the other.
@@ -85,6 +98,9 @@ class Detector:
         # Nothing can be copied back from a GPU that has failed.
         self._spare = (model.head, model.text_features)
         self._scorer = (copy.deepcopy(model.head).to(self.device), model.text_features.to(self.device))
+        self._scoring_failure: str | None = None
+        self._notices: deque[str] = deque()
+        """While there is no encoder, which has its own."""
         self._encoder: FrameEncoder | None = None
         self.tower_sha256: str | None = None
         """Of the encoder, once it is loaded, where features are kept."""
@@ -128,7 +144,10 @@ class Detector:
         videos = []
         for source in sources:
             if is_feature_file(source.path):
-                yield source, self._detect_features_or_error(source)
+                result = self._detect_features_or_error(source)
+                while self._notices:
+                    watch(source, Notice(self._notices.popleft()))
+                yield source, result
             else:
                 videos.append(source)
         if videos:
@@ -186,7 +205,8 @@ class Detector:
         snippet_frames = self.model.config.snippet_frames
         if is_feature_file(path):
             precision, seconds = precision_name(torch.float32), self._notes.of(path).seconds
-            return Sampling(snippet_frames, None, precision, str(self.device), snippet_seconds=seconds)
+            device = str(self._scorer[1].device)
+            return Sampling(snippet_frames, None, precision, device, snippet_seconds=seconds)
         return Sampling(
             snippet_frames,
             self.sampled_frames,
@@ -211,8 +231,22 @@ class Detector:
         except RuntimeError as error:
             if self._scorer is self._spare or not is_device_failure(error, self.device):
                 raise
+            self._notice_failure(error)
         self._scorer = head, text_features = self._spare
         return score_window(head, torch.from_numpy(features), text_features, temperature)
+
+    @property
+    def device_failure(self) -> str | None:
+        """What the device failed with, other than a lack of memory, if the CPU has had to take over anything."""
+        return (self._encoder and self._encoder.failure) or self._scoring_failure
+
+    def _notice_failure(self, error: RuntimeError) -> None:
+        reason = first_line(error)
+        if self.device_failure is None:  # else it is known already
+            notices = self._notices if self._encoder is None else self._encoder.notices
+            notices.append(f"{self.device} failed ({reason}); the CPU takes over the scoring")
+        if not is_out_of_memory(error):
+            self._scoring_failure = reason
 
     def pipeline(self, settings: PipelineSettings) -> Pipeline:
         """What decodes and encodes videos as this detector analyses them.

@@ -18,6 +18,7 @@ from dsanet_cli.detect.detector import DetectSettings
 from dsanet_cli.detect.results import on_record
 from dsanet_cli.detect.runner import weights_sha256
 from dsanet_cli.errors import DsanetError, UsageError
+from dsanet_cli.files.paths import as_texts
 from dsanet_cli.files.sources import Source, find_sources, is_feature_file
 from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
 from dsanet_cli.pipeline.pipeline import PipelineSettings, Watch
@@ -96,7 +97,7 @@ class Detector:
 
     def detect_many(
         self,
-        sources: Iterable[str | os.PathLike[str]],
+        sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         *,
         jobs: int | None = None,
         thumbnails: bool = False,
@@ -113,7 +114,7 @@ class Detector:
         Raises:
             ModelError: the encoder's weights are missing or do not fit.
         """
-        listing = find_sources([os.fspath(source) for source in sources], recursive=False, stdin=None)
+        listing = find_sources(as_texts(sources), recursive=False, stdin=None)
         for problem in listing.problems:
             yield problem.argument, problem
         yield from self._run(listing.sources, jobs, thumbnails, on_progress)

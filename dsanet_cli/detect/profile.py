@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import json
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import UsageError
 from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.files.toml import read_toml
 from dsanet_cli.records import Length, Name, SchemaError, Share, decode_exactly
 
 if TYPE_CHECKING:
@@ -96,12 +96,13 @@ def read_profile(path: Path) -> Profile:
         UsageError: it cannot be read, is no TOML, or holds what a profile does not; names the entry.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return decode_exactly(Profile, json.dumps(data, default=str).encode())
+        return decode_exactly(Profile, json.dumps(read_toml(path), default=str).encode())
     except SchemaError as error:
         raise UsageError(f"--profile {path}: {error}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"--profile {path}: cannot be read ({error})") from error
+    except OSError as error:
+        raise UsageError(f"--profile {path}: cannot be read ({error.strerror}); name a file of calibrate's") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--profile {path}: not a TOML file of a profile ({error})") from error
 
 
 def choose_for(path: Path, named: str | None) -> Choice:

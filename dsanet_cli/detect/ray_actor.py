@@ -21,6 +21,10 @@ ATTENTION = 1.0
 """Seconds until something that waits for a video takes notice of a failure."""
 
 
+class DeviceLostError(Exception):
+    """The device of an actor failed; it may work again in a new process."""
+
+
 class RayActor:
     """The actor: a ``Runner`` that is given one source a call, several calls at a time.
 
@@ -28,12 +32,15 @@ class RayActor:
         settings: What to do.
         folder: The driver's current folder, which relative paths start from.
         cores: Of this actor.
+        goes_on: Whether it goes on on the CPU when its device fails. If not, it fails too, since the device may work
+            again in a new process.
     """
 
-    def __init__(self, settings: RunnerSettings, folder: str, cores: int) -> None:
+    def __init__(self, settings: RunnerSettings, folder: str, cores: int, goes_on: bool) -> None:
         self._settings = settings
         self._folder = folder
         self._cores = cores
+        self._goes_on = goes_on
         self._runner: Runner
         self._videos: queue.SimpleQueue[Source] = queue.SimpleQueue()
         self._results: dict[Source, Future[Timeline | DsanetError]] = {}
@@ -68,7 +75,7 @@ class RayActor:
             return settled
         result = self._results[source] = Future()
         if is_feature_file(source.path):
-            self._runner.run([source], _unwatched, self._report)
+            self._runner.run([source], self._watch, self._report)
         else:
             self._videos.put(source)
         while True:
@@ -90,7 +97,7 @@ class RayActor:
 
     def _run(self) -> None:
         try:
-            self._runner.run_videos(self._arriving(), _unwatched, self._report)
+            self._runner.run_videos(self._arriving(), self._watch, self._report)
         except BaseException as error:  # the calls that wait raise it
             self._failure = error
 
@@ -104,6 +111,8 @@ class RayActor:
     def _report(self, source: Source, result: Timeline | DsanetError) -> None:
         self._results.pop(source).set_result(result)
 
-
-def _unwatched(source: Source, message: Message) -> None:
-    """Actors do not report how far they are."""
+    def _watch(self, source: Source, message: Message) -> None:  # noqa: ARG002  (as any ``Watch``)
+        """Stop once the device has failed; how far a video is, actors do not report."""
+        failure = self._runner.device_failure
+        if failure is not None and not self._goes_on:
+            raise DeviceLostError(failure)

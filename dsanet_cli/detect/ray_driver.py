@@ -1,7 +1,7 @@
 """One batch on many machines: actors on a Ray cluster take one video after the other and write their results.
 
-The machines share the inputs, and the output folder or URL. An actor that is lost takes nothing along: its videos go to
-the others, and another is started in its place.
+The machines share the inputs, and the output folder or URL. When an actor dies, its videos go to the other actors, and
+a new one is started in its place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from dsanet_cli.console import unexpected
-from dsanet_cli.detect.ray_actor import RayActor
+from dsanet_cli.detect.ray_actor import DeviceLostError, RayActor
 from dsanet_cli.detect.runner import Report, RunnerSettings
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.files.folders import absolute
@@ -38,9 +38,11 @@ from dsanet_cli.video.messages import Opened
 CORE_GROUP = 4
 """Cores of an actor on machines without a GPU; ``--jobs`` sets another number."""
 ATTEMPTS = 3
-"""Actors that may be lost while they have a video before that is given up."""
+"""Actors that may die while they analyse a video before that is given up."""
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
+DEVICE_ATTEMPTS = 2
+"""Devices that may fail in a row, without a result in between, before the next actor works on the CPU."""
 PATIENCE = 20.0
 """Seconds without any actor after which a line says so."""
 
@@ -53,6 +55,8 @@ class Share:
 
     cores: int
     gpus: int
+    instead: bool = False
+    """Whether it works on the CPU because its GPU fails again and again."""
 
 
 def shares(machines: Iterable[tuple[int, int]], device: str, jobs: int | None) -> list[Share]:
@@ -78,7 +82,7 @@ def shares(machines: Iterable[tuple[int, int]], device: str, jobs: int | None) -
 def run_on_ray(
     work: RunnerSettings, skip_done: bool, sources: Sequence[Source], watch: Watch, report: Report, log: Log
 ) -> None:
-    """Analyse videos and feature files on the Ray cluster that this machine belongs to, or that RAY_ADDRESS names.
+    """Analyse videos and feature files on the Ray cluster of this machine, or on the one that RAY_ADDRESS names.
 
     Args:
         work: What to do; paths are those of the shared file system.
@@ -90,7 +94,7 @@ def run_on_ray(
 
     Raises:
         UsageError: no cluster, settings that do not go with one, or no actor can work.
-        DsanetError: what else keeps all actors from working.
+        DsanetError: no actor can work for another reason.
     """
     if work.output is None:
         raise UsageError("--engine ray: the actors write files; name a folder with --output")
@@ -134,10 +138,10 @@ def _same_handler(number: signal.Signals) -> Iterator[None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Find out whether anybody answers at ``host:port`` or ``ray://host:port``; Ray itself tries for minutes.
+    """Make sure that something answers at ``host:port`` or ``ray://host:port``; Ray itself would try for minutes.
 
     Raises:
-        OSError: nobody does.
+        OSError: nothing does.
     """
     place = urlsplit(address if "://" in address else f"//{address}")
     if place.hostname and place.port:
@@ -145,7 +149,7 @@ def _check_reachable(address: str) -> None:
 
 
 def _anywhere(work: RunnerSettings) -> RunnerSettings:
-    """The same with paths that do not depend on the current folder."""
+    """The same settings with absolute paths."""
     weights = work.detect.encoder_weights
     return replace(
         work,
@@ -156,7 +160,7 @@ def _anywhere(work: RunnerSettings) -> RunnerSettings:
 
 
 class _ClusterBatch:
-    """The driver: hands out sources, collects how they went, replaces actors that are lost."""
+    """The driver: hands out sources, collects results and errors, replaces actors that die."""
 
     def __init__(
         self,
@@ -185,6 +189,8 @@ class _ClusterBatch:
         """By the reference of a call, its actor and source."""
         self._descriptions: set[str] = set()
         self._succeeded = 0
+        self._devices_lost = 0
+        """Since the last result."""
 
     def run(self, parts: Iterable[Share]) -> None:
         for share in parts:
@@ -205,10 +211,11 @@ class _ClusterBatch:
     def _start(self, share: Share) -> None:
         jobs = self._jobs(share)
         pipeline = replace(self._work.pipeline, jobs=jobs, cores=max(1, share.cores))
+        detect = replace(self._work.detect, device="cpu") if share.instead else self._work.detect
         actor: Any = (
             ray.remote(RayActor)
             .options(num_cpus=share.cores, num_gpus=share.gpus, max_concurrency=jobs + 1)
-            .remote(replace(self._work, pipeline=pipeline), os.getcwd(), share.cores)
+            .remote(replace(self._work, detect=detect, pipeline=pipeline), os.getcwd(), share.cores, share.instead)
         )
         self._starting[actor.load.remote(__version__, self._relative, self._videos)] = actor, share
 
@@ -233,6 +240,10 @@ class _ClusterBatch:
             reason = str(error).strip().splitlines()[-1]
             answer = UsageError(f"--engine ray: an actor cannot start ({reason}); install dsanet-cli on all machines")
         if isinstance(answer, DsanetError):
+            if self._devices_lost and not share.instead:  # what worked before does so without its GPU
+                self._log(f"{answer}; it is replaced by one on the CPU")
+                self._start(replace(share, gpus=0, instead=True))
+                return
             if not self._rooms and not self._starting:
                 raise answer
             self._log(f"an actor is missing: {answer}")
@@ -248,6 +259,10 @@ class _ClusterBatch:
         try:
             result = ray.get(reference)
         except RayTaskError as error:
+            if isinstance(error.cause, DeviceLostError):
+                self._devices_lost += 1
+                self._replace(actor, f"its device failed: {error.cause}")
+                return
             cause = error.cause if isinstance(error.cause, DsanetError) else unexpected(source.path, error.cause)
             if self._succeeded == 0:  # no actor would fare better
                 raise cause from error
@@ -256,27 +271,32 @@ class _ClusterBatch:
         except RayError:
             self._replace(actor, "it ended")
             return
-        self._succeeded += isinstance(result, Timeline)
+        if isinstance(result, Timeline):
+            self._succeeded += 1
+            self._devices_lost = 0
         del self._calls[reference]
         share, room = self._rooms[actor]
         self._rooms[actor] = share, room + 1
         self._conclude(source, result)
 
     def _replace(self, actor: Any, reason: str) -> None:
-        """Start another actor for one that is lost, and hand out its videos again."""
+        """Start an actor in place of one that died, and hand out its videos again."""
         share, _ = self._rooms.pop(actor)
-        ray.kill(actor)  # in case it is only out of reach
+        ray.kill(actor)  # it may only be out of reach
         lost = [reference for reference, (owner, _) in self._calls.items() if owner == actor]
         sources = [self._calls.pop(reference)[1] for reference in lost]
         names = ", ".join(printable(source.path) for source in sources)
-        self._log(f"an actor was lost ({reason}); others do what it had: {names}")
+        self._log(f"an actor died ({reason}); its videos go to the others: {names}")
         for source in sources:
             self._lost[source] += 1
             if self._lost[source] < ATTEMPTS:
                 self._waiting.append(source)
             else:
-                ending = f"{ATTEMPTS} actors were lost while they had it; try it alone, without --engine"
+                ending = f"{ATTEMPTS} actors died while analysing it; try it alone, without --engine"
                 self._conclude(source, DsanetError(f"{source.path}: {ending}"))
+        if self._devices_lost >= DEVICE_ATTEMPTS and not share.instead:
+            self._log("its device fails again and again; the next actor works on the CPU")
+            share = replace(share, gpus=0, instead=True)
         self._start(share)
 
     def _conclude(self, source: Source, result: Timeline | DsanetError) -> None:

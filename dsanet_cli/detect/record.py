@@ -8,12 +8,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from dsanet_cli.files.folders import Folder
+from dsanet_cli.files.paths import tag_of
 from dsanet_cli.files.typed import scheme_of
+from dsanet_cli.records import SchemaError, decode
 from dsanet_cli.timeline.files import parse_timeline
 from dsanet_cli.timeline.timeline import Timeline
+
+T = TypeVar("T")
 
 ENDS = 2**15
 """Bytes at both ends of a record; what lies between are snippets, unless there are very many events or holes."""
@@ -33,22 +37,24 @@ def read_abridged(folder: Folder, name: PurePath) -> Timeline:
     Raises:
         OutputError: it is not whole, or no record.
     """
-    return parse_timeline(_text(folder, name), str(name))
+    return parse_timeline(_content(folder, name), str(name))
 
 
-def read_entries(folder: Folder, name: PurePath) -> dict[str, Any] | None:
-    """The entries of a record, unchecked, as ``read_abridged`` reads them; None where it is not JSON."""
+def read_part(folder: Folder, name: PurePath, cls: type[T]) -> T | None:
+    """Those entries of a record that the dataclass ``cls`` has; None where it is no record.
+
+    Raises:
+        OutputError: there is no such file.
+    """
     try:
-        entries = json.loads(_text(folder, name))
-    except (ValueError, RecursionError):
+        return decode(cls, _content(folder, name))
+    except SchemaError:
         return None
-    return entries if isinstance(entries, dict) else None
 
 
-def _text(folder: Folder, name: PurePath) -> str:
+def _content(folder: Folder, name: PurePath) -> bytes:
     head, tail = folder.read_ends(name, ENDS)
-    content = head if len(head) < ENDS else _abridge(head, tail) or folder.read(name)
-    return content.decode("utf-8", "replace")
+    return head if len(head) < ENDS else _abridge(head, tail) or folder.read(name)
 
 
 def _abridge(head: bytes, tail: bytes) -> bytes | None:
@@ -84,11 +90,13 @@ class Owner:
     """Bytes."""
     mtime: float | None
     """Seconds since the epoch."""
+    etag: str | None = None
+    """The server's mark of its version."""
 
     @classmethod
     def of(cls, video: Mapping[str, Any]) -> Owner | None:
         """The owner that the entry ``video`` of a record names; None where it does not."""
-        path, real_path, size, mtime = (video.get(key) for key in ("path", "real_path", "bytes", "mtime"))
+        path, real_path, size, mtime, etag = (video.get(key) for key in ("path", "real_path", "bytes", "mtime", "etag"))
         if not isinstance(path, str) or "\0" in path:
             return None
         return cls(
@@ -96,10 +104,13 @@ class Owner:
             real_path if isinstance(real_path, str) and "\0" not in real_path else location(path),
             size if isinstance(size, int) else None,
             float(mtime) if isinstance(mtime, int | float) else None,
+            etag if isinstance(etag, str) else None,
         )
 
-    def is_unchanged(self, status: os.stat_result) -> bool:
-        """Whether a file of this ``status`` has the size and the time of the one that was analysed."""
+    def is_unchanged(self, path: Path, status: os.stat_result) -> bool:
+        """Whether the file at ``path``, which has this ``status``, is the version that was analysed, by all signs."""
+        if self.etag != tag_of(path):
+            return False
         return self.size == status.st_size and self.mtime is not None and _same_time(self.mtime, status.st_mtime)
 
     def is_at(self, path: Path) -> bool:
@@ -114,7 +125,7 @@ class Owner:
 
         Recorders write files of equal size at equal times, so where both files are there their contents have to agree.
         """
-        if not self.is_unchanged(status):
+        if not self.is_unchanged(path, status):
             return False
         try:
             return not os.path.isfile(self.real_path) or _sample(Path(self.real_path)) == _sample(path)
@@ -131,9 +142,11 @@ def read_owner(folder: Folder, name: PurePath) -> Owner | None:
     head, _ = folder.read_ends(name, ENDS)
     found = _VIDEO_LINE.search(head)
     try:  # formatted by another program, there is no such line
-        video = json.loads(found[1]) if found else (read_entries(folder, name) or {}).get("video")
-    except ValueError:
+        video = json.loads(found[1] if found else _content(folder, name))
+    except (ValueError, RecursionError):
         return None
+    if not found:
+        video = video.get("video") if isinstance(video, dict) else None
     return Owner.of(video) if isinstance(video, dict) else None
 
 

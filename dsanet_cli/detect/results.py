@@ -17,7 +17,7 @@ from dsanet_cli.detect.places import ResultPlaces, file_name, newest
 from dsanet_cli.detect.record import Owner, location, read_abridged
 from dsanet_cli.errors import DsanetError, FeatureError, OutputError
 from dsanet_cli.files.folders import Folder
-from dsanet_cli.files.paths import Pictures
+from dsanet_cli.files.paths import Pictures, tag_of
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.timeline.formats import FORMATS, RECORD
 from dsanet_cli.timeline.recorded import ClockSettings, dated, still_dated
@@ -120,7 +120,7 @@ class ResultFolder:
         except OutputError:
             return None
         owner = Owner.of(dataclasses.asdict(timeline.video))
-        stands = owner is not None and owner.is_unchanged(status) and in_order
+        stands = owner is not None and owner.is_unchanged(source.path, status) and in_order
         if not stands or not all(film.is_whole(folder, source.relative, timeline) for film in films):
             return None
         if not self._is_made_alike(timeline, source):
@@ -206,6 +206,6 @@ def on_record(
         clock: What is said of when it was recorded.
     """
     video = dated(timeline.video, clock)
-    video = dataclasses.replace(video, mtime=status.st_mtime, real_path=location(source.path))
+    video = dataclasses.replace(video, mtime=status.st_mtime, etag=tag_of(source.path), real_path=location(source.path))
     model = dataclasses.replace(timeline.model, encoder_sha256=encoder_sha256)
     return dataclasses.replace(timeline, video=video, model=model, program=PROGRAM)

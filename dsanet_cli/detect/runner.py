@@ -22,6 +22,7 @@ from dsanet_cli.detect.results import ResultFolder, on_record
 from dsanet_cli.encoder.device import precision_name
 from dsanet_cli.errors import DsanetError, ModelError, UsageError
 from dsanet_cli.files.folders import open_folder
+from dsanet_cli.files.regular import open_regular
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.models.classes import read_classes
 from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
@@ -160,6 +161,11 @@ class Runner:
         """How many results of another version of the program were met that would stand otherwise."""
         return 0 if self._results is None else self._results.outdated
 
+    @property
+    def device_failure(self) -> str | None:
+        """See ``Detector.device_failure``."""
+        return self._detector.device_failure
+
     def run(self, sources: Sequence[Source], watch: Watch, report: Report) -> None:
         """Analyse videos and feature files; whatever goes wrong with one of them is that one's alone.
 
@@ -236,7 +242,7 @@ def weights_sha256(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check --encoder-weights") from error

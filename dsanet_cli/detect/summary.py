@@ -9,19 +9,59 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
-from dsanet_cli.detect.record import read_entries
+from dsanet_cli.detect.record import read_part
 from dsanet_cli.errors import OutputError
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.result_names import SUMMARY_FILE
 from dsanet_cli.names import cell, natural_key, printable, text_of
+from dsanet_cli.records import Length, PathText, Seconds, Share
 from dsanet_cli.timeline.formats import RECORD
 from dsanet_cli.timeline.recorded import iso, moment
 from dsanet_cli.timeline.timeline import Timeline
 
 READERS = 16
 """Threads that read records, which may be far away."""
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    start: str
+
+
+@dataclass(frozen=True)
+class _Video:
+    path: PathText
+    duration: Length
+    recorded: _Recorded | None = None
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    label: str
+    score: Share
+
+
+@dataclass(frozen=True)
+class _Event:
+    start: Seconds
+    clock: str | None = None
+
+
+@dataclass(frozen=True)
+class _Covered:
+    analysed: Share
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """What a summary needs of a record."""
+
+    video: _Video
+    verdict: _Verdict
+    events: tuple[_Event, ...]
+    coverage: _Covered
 
 
 @dataclass(frozen=True)
@@ -67,25 +107,22 @@ class SummaryRow:
         )
 
     @classmethod
-    def of_entries(cls, entries: dict[str, Any], result: PurePath) -> SummaryRow | None:
-        """Summarise a record by its entries as they are; None where they are something else."""
-        try:
-            video, verdict, events = entries["video"], entries["verdict"], entries["events"]
-            return cls(
-                path=str(video["path"]),
-                status="ok",
-                label=str(verdict["label"]),
-                score=float(verdict["score"]),
-                events=len(events),
-                first_event=float(events[0]["start"]) if events else None,
-                duration=float(video["duration"]),
-                analysed=float(entries["coverage"]["analysed"]),
-                result=result.as_posix(),
-                recorded=_text((video.get("recorded") or {}).get("start")),
-                first_clock=_text(events[0].get("clock")) if events else None,
-            )
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError):
-            return None
+    def of_entries(cls, entries: _Entries, result: PurePath) -> SummaryRow:
+        """Summarise a record of which no more was read than that."""
+        first = entries.events[0] if entries.events else None
+        return cls(
+            path=entries.video.path,
+            status="ok",
+            label=entries.verdict.label,
+            score=entries.verdict.score,
+            events=len(entries.events),
+            first_event=first.start if first else None,
+            duration=entries.video.duration,
+            analysed=entries.coverage.analysed,
+            result=result.as_posix(),
+            recorded=entries.video.recorded.start if entries.video.recorded else None,
+            first_clock=first.clock if first else None,
+        )
 
     @classmethod
     def failed(cls, path: str, error: str, result: PurePath | None = None) -> SummaryRow:
@@ -138,7 +175,7 @@ def _results(folder: Folder) -> list[SummaryRow]:
 
     def read(name: PurePath) -> SummaryRow | None:
         try:
-            entries = read_entries(folder, name)
+            entries = read_part(folder, name, _Entries)
         except OutputError:  # deleted meanwhile
             return None
         return None if entries is None else SummaryRow.of_entries(entries, name)
@@ -164,10 +201,6 @@ def _failures(folder: Folder, name: PurePath, replace_others: bool) -> list[Summ
     raise OutputError(
         f"{folder}{name}: is there and is no summary of dsanet's; move it away, or replace it with --overwrite"
     )
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _named(text: str | None) -> PurePath | None:

@@ -66,6 +66,11 @@ def is_device_failure(error: RuntimeError, device: torch.device) -> bool:
     return device.type != "cpu" or "CUDA error" in str(error)
 
 
+def first_line(error: RuntimeError) -> str:
+    """What an error of a device says; advice for programmers follows in further lines."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dsanet_cli.config import Preprocessing
-from dsanet_cli.encoder.device import is_device_failure, is_out_of_memory
+from dsanet_cli.encoder.device import first_line, is_device_failure, is_out_of_memory
 from dsanet_cli.encoder.folding import fold_batch_norms
 from dsanet_cli.errors import UsageError
 
@@ -84,6 +84,8 @@ class FrameEncoder:
         self._threads = torch.get_num_threads()  # lanes have a number of their own
         self._lock = threading.Lock()
         self.notices: deque[str] = deque()
+        self.failure: str | None = None
+        """What the device failed with, other than a lack of memory, once the CPU has taken over."""
         self._open_lanes({"cpu": self._threads, "cuda": 2}.get(device.type, 1))
 
     @property
@@ -150,8 +152,11 @@ class FrameEncoder:
         except RuntimeError as error:
             if is_out_of_memory(error):
                 self._halve(tower, len(frames))
-            elif not is_device_failure(error, tower.device) or not self._move(tower, str(error).splitlines()[0]):
-                raise
+            else:
+                reason = first_line(error)
+                if not is_device_failure(error, tower.device) or not self._move(tower, reason):
+                    raise
+                self.failure = self.failure or reason
         if tower.device.type == "cuda":
             with contextlib.suppress(RuntimeError):
                 torch.cuda.empty_cache()

@@ -22,6 +22,7 @@ from rich.table import Table
 from dsanet_cli.evaluate.detection_map import DetectionFigures
 from dsanet_cli.evaluate.evaluation import Evaluation, ScoredVideo, VideoFigures
 from dsanet_cli.evaluate.frame_metrics import IntArray
+from dsanet_cli.names import cell
 
 METRICS_SCHEMA = 1
 WHY_MEANS_DIFFER = (
@@ -75,12 +76,15 @@ def write_metrics(report: Report, stream: IO[str]) -> None:
 
 
 def write_videos(videos: Sequence[VideoFigures], labels: Sequence[str], stream: IO[str]) -> None:
-    """Write one row per video; ``labels`` are the list's. AUC and AP are empty where all frames are of one kind."""
+    """Write one row per video; ``labels`` are the list's. AUC and AP are empty where all frames are of one kind.
+
+    Texts that a spreadsheet would take for formulas are marked (``names.cell``).
+    """
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(VIDEO_COLUMNS)
     for video, label in zip(videos, labels, strict=True):
         figures = ("" if math.isnan(x) else f"{x:.6g}" for x in (video.highest, video.mean, video.auc, video.ap))
-        writer.writerow([video.name, label, video.frames, *figures, video.top_class])
+        writer.writerow([cell(video.name), cell(label), video.frames, *figures, cell(video.top_class)])
 
 
 def write_scores(videos: Sequence[ScoredVideo], class_names: Sequence[str], stream: IO[bytes]) -> None:

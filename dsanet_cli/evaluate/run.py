@@ -17,6 +17,7 @@ from dsanet_cli.errors import SourceError, UsageError
 from dsanet_cli.evaluate.curves import ScoreCurves, save_curves
 from dsanet_cli.evaluate.detected import read_results, without_result
 from dsanet_cli.evaluate.evaluation import (
+    Evaluation,
     ScoredVideo,
     Truth,
     TruthFiles,
@@ -33,6 +34,7 @@ from dsanet_cli.evaluate.report import Report, print_tables, write_metrics, writ
 from dsanet_cli.features.encoder_check import EncoderCheck, note_without_sidecar
 from dsanet_cli.features.lists import read_list, require_files
 from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.files.paths import take_paths
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.timeline.facts import ModelFacts
 
@@ -61,13 +63,19 @@ class EvalSettings:
     device: str = "auto"
     quiet: bool = False
 
+    def __post_init__(self) -> None:
+        take_paths(self, "truth", "segments", "labels", "output", "list_file", "results", "root")
+        if self.model is not None:
+            object.__setattr__(self, "model", os.fspath(self.model))
+
 
 @dataclass(frozen=True)
 class EvalOutcome:
-    """How many feature files of the list were evaluated, and how many are missing."""
+    """How many feature files of the list were evaluated, how many are missing, and the figures."""
 
     done: int
     missing: int
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
@@ -83,10 +91,14 @@ class _Scored:
     missing: Sequence[Path] = ()
 
 
-def run_eval(settings: EvalSettings) -> EvalOutcome:
-    """Evaluate a model: print its figures, and write them with scores and curves into the output folder.
+def run_eval(settings: EvalSettings, silent: bool = True) -> EvalOutcome:
+    """Evaluate a model: write its figures with scores and curves into the output folder, and print them if asked to.
 
     Files that are wrong or do not fit each other are found before anything is scored.
+
+    Args:
+        settings: What to evaluate, and on what.
+        silent: Print nothing, neither figures nor which files are missing.
 
     Raises:
         UsageError: options or ground truth files that do not go together, or a device this machine does not have.
@@ -96,14 +108,14 @@ def run_eval(settings: EvalSettings) -> EvalOutcome:
         OutputError: a result cannot be written, or one of ``detect`` cannot be read.
 
     """
-    log = plain_console(stderr=True, quiet=settings.quiet)
+    log = plain_console(stderr=True, quiet=settings.quiet or silent)
     files = truth_files(settings.truth, settings.segments, settings.labels)
     if settings.results is not None:
         source = settings.results
         scored = _take_results(settings, source, files, log)
     elif settings.model is not None and settings.list_file is not None:
         source = settings.list_file
-        scored = _score_features(settings, settings.model, source, files, log)
+        scored = _score_features(settings, settings.model, source, files, log, silent)
     else:
         raise UsageError("give --model and --list, or --results")
     truth = scored.truth
@@ -119,14 +131,14 @@ def run_eval(settings: EvalSettings) -> EvalOutcome:
         anomalous_frames=sum(int(labels.sum()) for labels in truth.labels),
         evaluation=evaluate(scored.videos, truth, scored.class_names),
     )
-    print_tables(report, Console(highlight=False, markup=False))
+    print_tables(report, Console(highlight=False, markup=False, quiet=silent))
     _write(settings.output, report, scored)
     log.print(f"results in {settings.output}{os.sep}")
-    return EvalOutcome(done=len(scored.videos), missing=len(scored.missing))
+    return EvalOutcome(len(scored.videos), len(scored.missing), report.evaluation)
 
 
 def _score_features(
-    settings: EvalSettings, model_name: str, list_file: Path, files: TruthFiles, log: Console
+    settings: EvalSettings, model_name: str, list_file: Path, files: TruthFiles, log: Console, silent: bool
 ) -> _Scored:
     device = choose_device(settings.device)
     model = load_model(model_name)
@@ -137,7 +149,7 @@ def _score_features(
             f"{files.frames}: has the videos of a whole list one after the other, so that none can be left out "
             f"({len(missing)} feature files are missing, such as {missing[0]}); bring them, or give an annotation file"
         )
-    print_missing(missing)
+    print_missing(missing, plain_console(stderr=True, quiet=silent))
     check = EncoderCheck.of_model(model.config)
     for row in rows:
         check.check(row.path)
@@ -147,7 +159,7 @@ def _score_features(
     videos = load_videos(rows, model.config.head.width)
     truth = read_truth(files, [v.name for v in videos], [v.frames for v in videos], label_map(names))
     check_both_kinds(truth.labels)
-    with progress_bar(settings.quiet) as progress:
+    with progress_bar(settings.quiet or silent) as progress:
         waiting = progress.track(videos, description="scoring")
         scored = score_videos(model.head.to(device), model.text_features, model.config.temperature, waiting)
     facts = ModelFacts(model.config.name, model.sha256)
@@ -159,6 +171,13 @@ def _take_results(settings: EvalSettings, folder: Path, files: TruthFiles, log: 
         raise UsageError("--results brings scores and videos; drop --model and --list, or --results")
     if files.annotations is None:
         raise UsageError(f"{settings.truth}: goes by the feature files of a list; give --results an annotation file")
+    given = {
+        "--root": settings.root is not None,
+        "--skip-missing": settings.skip_missing,
+        "--device": settings.device != "auto",
+    }
+    if vain := [option for option, is_given in given.items() if is_given]:
+        log.print(f"note: no effect with --results, which have scores already: {', '.join(vain)}")
     found = read_results(folder)
     log.print(f"model {found.model.name}, results of {len(found.videos)} videos")
     if absent := without_result([truth.name for truth in read_annotations(files.annotations)], found.videos):

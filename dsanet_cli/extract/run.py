@@ -22,6 +22,7 @@ from dsanet_cli.features.folder import claim_folder, feature_file, is_whole, wri
 from dsanet_cli.features.lists import ListedFeature, VideoLabels, check_listable, write_list
 from dsanet_cli.features.origins import Origins, origin
 from dsanet_cli.features.sidecar import Extraction
+from dsanet_cli.files.paths import as_texts, take_paths
 from dsanet_cli.files.sources import (
     FEATURE_SUFFIX,
     RECURSIVE_IN_VAIN,
@@ -68,18 +69,27 @@ class ExtractSettings:
     quiet: bool = False
     verbose: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", as_texts(self.sources))
+        take_paths(self, "output", "list_file", "labels")
+
 
 @dataclass(frozen=True)
 class ExtractOutcome:
-    """How many videos were extracted, found done already, and failed."""
+    """How many videos were extracted, found done already, and failed, and why these did."""
 
     extracted: int
     kept: int
     failed: int
+    errors: tuple[DsanetError, ...] = field(default=(), compare=False)
 
 
-def run_extract(settings: ExtractSettings) -> ExtractOutcome:
-    """Extract the features of all videos; one that fails is reported in a line and does not stop the others.
+def run_extract(settings: ExtractSettings, silent: bool = True) -> ExtractOutcome:
+    """Extract the features of all videos; one that fails does not stop the others.
+
+    Args:
+        settings: What to extract, how, and where to.
+        silent: Print nothing, not even why a video failed.
 
     Raises:
         UsageError: settings that contradict each other, or the features that the output folder holds.
@@ -94,7 +104,7 @@ def run_extract(settings: ExtractSettings) -> ExtractOutcome:
             "--list and --shard: a part of the videos makes no list; when all parts are done, run it once without "
             "--shard, which keeps what is there and writes the list"
         )
-    run = _Run(settings)
+    run = _Run(settings, silent)
     if settings.recursive and not any(map(may_be_folder, settings.sources)):
         run.log.print(f"note: {RECURSIVE_IN_VAIN}")
     sources = run.videos(find_sources(settings.sources, settings.recursive, sys.stdin).shard(*settings.shard))
@@ -105,7 +115,7 @@ def run_extract(settings: ExtractSettings) -> ExtractOutcome:
         run.extract([source for source in sources if not run.is_kept(source)])
     if settings.list_file is not None and (listed := run.listed(sources)):
         write_list(settings.list_file, listed)
-    outcome = ExtractOutcome(run.extracted, run.kept, len(run.failed))
+    outcome = ExtractOutcome(run.extracted, run.kept, len(run.failed), tuple(run.faults))
     if outcome.extracted or outcome.kept:
         counts = f"{outcome.extracted} extracted, {outcome.kept} kept, {outcome.failed} failed"
         run.log.print(f"{counts}; features in {settings.output}{os.sep}")
@@ -115,16 +125,18 @@ def run_extract(settings: ExtractSettings) -> ExtractOutcome:
 class _Run:
     """What one run carries from video to video."""
 
-    def __init__(self, settings: ExtractSettings) -> None:
+    def __init__(self, settings: ExtractSettings, silent: bool) -> None:
         self.settings = settings
-        self.log = plain_console(stderr=True, quiet=settings.quiet)
-        self.errors = plain_console(stderr=True)
+        self.quiet = settings.quiet or silent
+        self.log = plain_console(stderr=True, quiet=self.quiet)
+        self.errors = plain_console(stderr=True, quiet=silent)
         self.labels = VideoLabels(settings.labels)
         self.label_of: dict[Path, tuple[str, str | None]] = {}
         """Label and group."""
         self.done: set[Source] = set()
         """Videos whose features are there."""
         self.failed: set[str] = set()
+        self.faults: list[DsanetError] = []
         self.extracted = self.kept = 0
         self.origins: Origins
         self.pipeline: Pipeline
@@ -222,7 +234,7 @@ class _Run:
         """Write the features of videos as they are done; whatever goes wrong with one of them is that one's alone."""
         settings = self.settings.pipeline.for_videos(len(sources))
         pipeline = dataclasses.replace(self.pipeline, settings=settings)
-        with BatchProgress(sources, self.settings.quiet) as progress, contextlib.ExitStack() as stack:
+        with BatchProgress(sources, self.quiet) as progress, contextlib.ExitStack() as stack:
             if progress.console is not None:
                 self.log = self.errors = progress.console
             stack.callback(self.origins.save)
@@ -243,6 +255,7 @@ class _Run:
     def report_failure(self, name: str, error: DsanetError) -> None:
         """Print one line and remember the failure."""
         print_error(error, self.errors)
+        self.faults.append(error)
         self.failed.add(name)
 
     def _conclude(self, source: Source, result: VideoFeatures | DsanetError, elapsed: float | None) -> str:

@@ -166,7 +166,8 @@ class VideoLabels:
 def write_list(path: Path, features: Iterable[ListedFeature]) -> None:
     """Write a list CSV as ``read_list`` reads it, paths relative to the list and with forward slashes.
 
-    The group column is there where a feature file has a group.
+    The group column is there where a feature file has a group. Names that a spreadsheet would take for formulas stay as
+    they are: programs read the list, and find files by it.
 
     Raises:
         OutputError: the file cannot be written.

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from dsanet_cli.features.sidecar import MadeFrom, read_extraction, sidecar_lock, write_extraction
+from dsanet_cli.files.paths import tag_of
 from dsanet_cli.files.sources import Source
 from dsanet_cli.version import __version__
 
@@ -22,7 +23,9 @@ def origin(source: Source) -> MadeFrom | None:
     except OSError:
         return None
     path = os.path.abspath(source.path)
-    return MadeFrom(source.relative.as_posix(), path, status.st_size, status.st_mtime_ns, 0, (), __version__)
+    tag = tag_of(source.path)
+    name = source.relative.as_posix()
+    return MadeFrom(name, path, status.st_size, status.st_mtime_ns, 0, (), __version__, etag=tag)
 
 
 class Origins:

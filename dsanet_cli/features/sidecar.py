@@ -49,10 +49,15 @@ class MadeFrom:
     """Of the video, those in no snippet too."""
     fps: Annotated[str, Meta(pattern=FRACTION)] | None = None
     """Its frames per second, a fraction; None in notes of earlier versions."""
+    etag: Name | None = None
+    """The server's mark of its version, of a video behind a URL."""
 
     def is_of(self, other: MadeFrom) -> bool:
         """Whether it is the same video, unchanged, be it in another place, and the same program."""
-        return (self.bytes, self.modified, self.version) == (other.bytes, other.modified, other.version)
+        return self._state() == other._state()
+
+    def _state(self) -> tuple[object, ...]:
+        return self.bytes, self.modified, self.version, self.etag
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,11 @@ from filelock import FileLock, Timeout
 
 from dsanet_cli.errors import OutputError
 from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.files.regular import open_regular, read_regular
 
 _SCHEME = "://"
+LARGEST_FILE = 2**31
+"""Bytes; a result of a month of video."""
 LOCK_FILE = ".dsanet.lock"
 LOCK_PATIENCE = 60.0
 """Seconds."""
@@ -111,14 +114,14 @@ class LocalFolder:
     def read(self, name: PurePath) -> bytes:
         """See ``Folder``."""
         try:
-            return (self.path / name).read_bytes()
+            return read_regular(self.path / name, LARGEST_FILE)
         except OSError as error:
             raise OutputError(f"{self.path / name}: cannot be read ({error.strerror})") from error
 
     def read_ends(self, name: PurePath, length: int) -> tuple[bytes, bytes]:
         """See ``Folder``."""
         try:
-            with (self.path / name).open("rb") as stream:
+            with open_regular(self.path / name) as stream:
                 head = stream.read(length)
                 stream.seek(max(0, stream.seek(0, os.SEEK_END) - length))
                 return head, stream.read(length)

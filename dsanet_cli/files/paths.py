@@ -7,6 +7,7 @@ the source as a whole; only who opens it has to know which kind it is.
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import errno
 import os
 import stat
@@ -22,6 +23,8 @@ else:
     _Path = type(Path())  # before Python 3.12, only the system's own kind of path can be derived from
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+LONGEST_TAG = 200
+"""Characters."""
 DEFAULT_PICTURE_FPS = Fraction(30)
 """Frames per second of pictures where nobody says; the rate of UCF-Crime's videos."""
 
@@ -44,6 +47,9 @@ class _Text(_Path):
 class Url(_Text):
     """A file behind a URL that fsspec opens. Its parts are the host and the folders, without any query."""
 
+    tag: str | None = None
+    """The server's mark of the version of the file that ``stat`` was last asked for (its ETag), if it gives one."""
+
     @classmethod
     def of(cls, text: str) -> Url:
         """The path of a URL."""
@@ -63,11 +69,14 @@ class Url(_Text):
         """
         system, place = self._system()
         with _as_os_error():
-            size = int(system.size(place) or 0)
+            facts = system.info(place)
+            size = int(facts.get("size") or 0)
+        tag = str(facts.get("ETag") or "")
+        self.tag = tag if tag.isprintable() and 0 < len(tag) <= LONGEST_TAG else None
         try:
             changed = system.modified(place).timestamp()
         except Exception:  # NotImplementedError, and whatever a service raises
-            changed = 0.0
+            changed = _http_time(str(facts.get("Last-Modified", "")))
         return _status(size, round(changed * 1e9))
 
     def open_seekable(self) -> IO[bytes]:
@@ -121,6 +130,32 @@ class Pictures(_Text):
         """
         found = [file.stat(follow_symlinks=follow_symlinks) for file in self.files]
         return _status(sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0))
+
+
+def take_paths(settings: object, *names: str) -> None:
+    """Let fields of a frozen dataclass that are paths be given as any kind of path, or as text; None stays."""
+    for name in names:
+        if (given := getattr(settings, name)) is not None:
+            object.__setattr__(settings, name, Path(given))
+
+
+def as_texts(given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """One path, or several, as texts."""
+    several = [given] if isinstance(given, str | os.PathLike) else given
+    return tuple(os.fspath(one) for one in several)
+
+
+def tag_of(path: Path) -> str | None:
+    """The server's mark of the version of a file, as its ``stat`` last found it; None where there is none."""
+    return path.tag if isinstance(path, Url) else None
+
+
+def _http_time(text: str) -> float:
+    """Seconds since the epoch of a time as HTTP writes it; 0 where it is none."""
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _status(size: int, changed_ns: int) -> os.stat_result:

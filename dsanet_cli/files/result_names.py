@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePath
 
+from dsanet_cli.files.regular import open_regular
+
 SUMMARY_FILE = "summary.csv"
 """Of all results in a folder."""
 PLOT_SOFTWARE = "dsanet"
@@ -106,7 +108,7 @@ def is_plot(picture: Path) -> bool:
     if picture.suffix != ".png" or not picture.with_suffix(".json").exists():
         return False
     try:
-        with picture.open("rb") as stream:
+        with open_regular(picture) as stream:
             return PLOT_MARK in stream.read(_BEGINNING)
     except OSError:
         return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +15,13 @@ import open_clip
 
 from dsanet_cli.config import AnomalyClass, EncoderConfig
 from dsanet_cli.errors import SourceError, UsageError
-from dsanet_cli.files.regular import read_regular
-from dsanet_cli.files.typed import decode_text
+from dsanet_cli.files.toml import read_toml
 from dsanet_cli.models.presets import UCF_CRIME, Preset
 from dsanet_cli.records import SchemaError, decode, to_json
 
 NORMAL = "normal"
 MOST_CLASSES = 1000
 """In a model."""
-LARGEST_FILE = 2**20
-"""Bytes of a TOML file."""
 _EXAMPLE = '[[class]] with name = "fighting", prompts = ["people fighting"] and, where lists say otherwise, labels'
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -48,10 +44,10 @@ def read_classes(path: Path) -> OwnClasses:
             twice.
     """
     try:
-        data = tomllib.loads(decode_text(read_regular(path, LARGEST_FILE)))
+        data = read_toml(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); give a TOML file of classes") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise SourceError(f"{path}: not a TOML file of classes ({error})") from error
     tables = data.get("class")
     if set(data) != {"class"} or not isinstance(tables, list):

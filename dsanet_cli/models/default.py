@@ -7,9 +7,12 @@ from pathlib import Path
 
 from dsanet_cli.errors import ModelError
 from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.files.regular import read_regular
 from dsanet_cli.models.directory import BUILT_IN_MODEL, find_model, user_models_folder
 
 DEFAULT_FILE = "default.txt"
+LONGEST_DEFAULT = 2**16
+"""Bytes."""
 """In the user's models folder: the name or path of the model."""
 
 
@@ -60,6 +63,6 @@ def use_model(name: str) -> str:
 
 def _read_default() -> str | None:
     try:
-        return (user_models_folder() / DEFAULT_FILE).read_text(encoding="utf-8").strip() or None
+        return read_regular(user_models_folder() / DEFAULT_FILE, LONGEST_DEFAULT).decode().strip() or None
     except (OSError, UnicodeDecodeError):
         return None

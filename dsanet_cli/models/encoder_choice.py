@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import nn
 from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Preprocessing
 from dsanet_cli.encoder.clip import architecture_config, load_pretrained_tower, preprocessing_for
 from dsanet_cli.errors import UsageError
+from dsanet_cli.files.paths import take_paths
 from dsanet_cli.models.directory import Model, load_model
 from dsanet_cli.models.presets import PUBLISHED_ENCODER
 
@@ -28,6 +30,11 @@ class EncoderChoice:
     """Of the architecture's weights."""
     weights: Path | None = None
     """A checkpoint file, instead of what open_clip downloads."""
+
+    def __post_init__(self) -> None:
+        take_paths(self, "weights")
+        if self.model is not None:
+            object.__setattr__(self, "model", os.fspath(self.model))
 
 
 @dataclass(frozen=True)

@@ -71,14 +71,19 @@ def fetch(remote: Remote, folder: Path, progress: Progress, sha256: str | None =
         OutputError: the folder cannot be written.
     """
     part, tag = folder / f"{remote.name}.part", folder / f"{remote.name}.tag"
+    whole = folder / remote.name
     try:
+        if sha256 is not None and whole.is_file() and file_sha256(whole) == sha256.lower():
+            return whole  # kept by an earlier call, after which there was no room for more
         folder.mkdir(parents=True, exist_ok=True)
+        for path in (part, tag):
+            if path.exists() and not path.is_file():
+                raise OutputError(f"{path}: is in the way of the download and no file; move it away")
         _transfer(remote, part, tag, progress)
         found = file_sha256(part)
         if sha256 is not None and found != sha256.lower():
             part.unlink()
             raise _by_hand(remote, f"its SHA-256 is {found}, not {sha256.lower()}, and it was thrown away")
-        whole = folder / remote.name
         part.replace(whole)
         with contextlib.suppress(OSError):
             tag.unlink()

@@ -12,7 +12,7 @@ from typing import Any
 import platformdirs
 
 from dsanet_cli.config import Origin
-from dsanet_cli.errors import DsanetError, ModelError, UsageError
+from dsanet_cli.errors import DsanetError, ModelError, OutputError, UsageError
 from dsanet_cli.models.directory import CHECKPOINT_SUFFIXES, check_free, list_models, read_config, user_models_folder
 from dsanet_cli.models.fetch import Progress, Remote, fetch, file_sha256
 from dsanet_cli.models.presets import PRESETS
@@ -110,12 +110,17 @@ def _first_that_fits(
     for remote in candidates:
         file = fetch(remote, downloads_folder(), progress(remote), sha256)
         try:
-            origin = Origin(remote.url, file_sha256(file))
-            return import_checkpoint(file, output, preset, overwrite, origin)
+            imported = import_checkpoint(file, output, preset, overwrite, Origin(remote.url, file_sha256(file)))
         except ModelError as error:
             faults.append(error)
-        finally:
+            file.unlink(missing_ok=True)  # it is none
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; the download is kept, turn it into a model with: dsanet models import {file}"
+            ) from error
+        else:
             file.unlink(missing_ok=True)  # the model directory holds all that was in it
+            return imported
     raise faults[0]
 
 

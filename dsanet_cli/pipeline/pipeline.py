@@ -191,8 +191,7 @@ class _Run(Generic[R]):
         """Pass encoded snippets to their collectors, and conclude the videos that are complete."""
         for task, snippet in encoded:
             task.encoding -= 1
-            while self._notices:
-                self._watch(task.source, Notice(self._notices.popleft()))
+            self._pass_notices(task)
             if not task.over:
                 try:
                     if isinstance(snippet, Exception):
@@ -216,7 +215,12 @@ class _Run(Generic[R]):
             result = task.collector.finish(end.info)
         except Exception as error:  # one video must never end the others
             result = _as_result(task.source, error)
+        self._pass_notices(task)
         yield self._conclude(task, result)
+
+    def _pass_notices(self, task: _VideoTask[R]) -> None:
+        while self._notices:
+            self._watch(task.source, Notice(self._notices.popleft()))
 
     def _conclude(self, task: _VideoTask[R], result: R | DsanetError) -> tuple[Source, R | DsanetError]:
         task.over = True

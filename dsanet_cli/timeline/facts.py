@@ -56,6 +56,8 @@ class VideoFacts:
     """Size of the file when it was opened."""
     mtime: Seconds | None = None
     """When the file was written, seconds since the epoch, as it said before the analysis."""
+    etag: Name | None = None
+    """The server's mark of the version of a video behind a URL, where it gives one."""
     real_path: PathText | None = None
     """Absolute and without links, where ``path`` is as it was given."""
     stream: Count | None = None

@@ -15,7 +15,7 @@ from msgspec import convert
 
 from dsanet_cli.errors import DsanetError, OutputError
 from dsanet_cli.files.regular import read_regular
-from dsanet_cli.names import utf8_text
+from dsanet_cli.names import cell, utf8_text
 from dsanet_cli.records import SchemaError, decode
 from dsanet_cli.timeline.facts import Coverage, Sampling
 from dsanet_cli.timeline.recorded import iso, moment
@@ -23,7 +23,7 @@ from dsanet_cli.timeline.review import REVIEW
 from dsanet_cli.timeline.schema import TIMELINE_SCHEMA, AnyVersion, EventEntry, TimelineFile
 from dsanet_cli.timeline.timeline import Event, Timeline
 
-OPTIONAL_FACTS = ("mtime", "real_path", "stream", "streams", "fps_from", "timecode", "created")
+OPTIONAL_FACTS = ("mtime", "etag", "real_path", "stream", "streams", "fps_from", "timecode", "created")
 OPTIONAL_SAMPLING = ("batch_size", "stream", "part", "snippet_seconds")
 """Entries that are left out where there is nothing to say."""
 LARGEST_RESULT = 2**31
@@ -86,15 +86,17 @@ def may_be_result(path: PurePath) -> bool:
 def write_csv(timeline: Timeline, stream: IO[str]) -> None:
     """Write one row per snippet: ``start,end,score,label``, a column per class probability, and its time of day.
 
-    The last one, ``clock``, is there only where it is known when the video was recorded.
+    The last one, ``clock``, is there only where it is known when the video was recorded. A class name that a
+    spreadsheet would take for a formula is written as a text (``names.cell``).
     """
     recorded = timeline.video.recorded
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["start", "end", "score", "label", *timeline.class_names, *(["clock"] if recorded else [])])
+    cells = {name: cell(name) for name in timeline.class_names}
+    writer.writerow(["start", "end", "score", "label", *cells.values(), *(["clock"] if recorded else [])])
     for start, end, score, label, probabilities in _rows(timeline):
         numbers = (f"{p:.6g}" for p in probabilities)
         clock = [iso(moment(recorded, start))] if recorded else []
-        writer.writerow([f"{start:.3f}", f"{end:.3f}", f"{score:.6g}", label, *numbers, *clock])
+        writer.writerow([f"{start:.3f}", f"{end:.3f}", f"{score:.6g}", cells[label], *numbers, *clock])
 
 
 def read_timeline(path: str | os.PathLike[str]) -> Timeline:

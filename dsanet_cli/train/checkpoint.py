@@ -12,6 +12,7 @@ import torch
 
 from dsanet_cli.errors import ModelError, UsageError
 from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.files.regular import open_regular
 from dsanet_cli.train.trainer import Trainer
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -65,7 +66,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ModelError: the file is damaged; nothing in it is executed.
     """
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as stream:
+            saved = torch.load(stream, map_location="cpu", weights_only=True)
         return Checkpoint(path, dict(saved["facts"]), int(saved["epochs"]), dict(saved["state"]))
     except _DAMAGED as error:
         raise _damaged(path) from error

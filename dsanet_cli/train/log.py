@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,15 @@ from matplotlib.ticker import MaxNLocator
 
 from dsanet_cli.errors import OutputError, UsageError
 from dsanet_cli.files.atomic import atomic_write
+from dsanet_cli.files.regular import read_regular
 from dsanet_cli.plot_style import DPI, FAINT, INK, MUTED, NORMAL, OKABE_ITO, PAPER
 from dsanet_cli.train.trainer import Step
 
 LOG_FILE = "log.csv"
 CURVES_FILE = "losses.png"
 TENSORBOARD_FOLDER = "tensorboard"
+LARGEST_LOG = 2**30
+"""Bytes."""
 WIDTH, HEIGHT = 1200, 760
 COLORS = (INK, *OKABE_ITO[:6], NORMAL)
 """Colours of the total and the seven losses."""
@@ -143,8 +147,8 @@ def _smoothed(values: Sequence[float]) -> list[float]:
 
 def _read_rows(path: Path) -> list[Row]:
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            return [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+        text = read_regular(path, LARGEST_LOG).decode()
+        return [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError) as error:

@@ -5,7 +5,11 @@ Everything but SG-NM is trained with torch's own ``AdamW`` and a cosine per epoc
 
 from __future__ import annotations
 
+import importlib
 import math
+import os
+import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
@@ -14,9 +18,26 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+"""Of torch."""
 WARMUP_ITERATIONS = 100
 FINAL_SHARE = 0.1
 """Share of the highest learning rate at the end of ``warm_cosine``."""
+
+
+def load_compiler() -> None:
+    """Load torch's compiler, which its first optimiser does, without the folder that it makes for its cache at once.
+
+    Nothing here is compiled, so the folder would stay empty among the temporary ones.
+    """
+    if "torch._dynamo" in sys.modules or CACHE_VARIABLE in os.environ:
+        return
+    with tempfile.TemporaryDirectory(prefix="dsanet-") as folder:
+        os.environ[CACHE_VARIABLE] = folder
+        try:
+            importlib.import_module("torch._dynamo")
+        finally:
+            del os.environ[CACHE_VARIABLE]
 
 
 class StableAdamW(Optimizer):

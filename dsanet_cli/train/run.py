@@ -105,8 +105,8 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
         TrainingError: the training diverges.
         OutputError: the output folder holds a training already, or cannot be written.
     """
-    _check(settings)
     log = plain_console(stderr=True, quiet=settings.quiet)
+    _check(settings, log)
     listed, missing = _present(settings.train_list, settings, log)
     encoder = training_encoder(settings.encoder, [row.path for row in listed], settings.start_from)
     start = None if settings.start_from is None else load_model(settings.start_from)
@@ -166,13 +166,17 @@ def _snippet_seconds(settings: TrainSettings, start: Model | None) -> float | No
     return None if start is None else start.config.snippet_seconds
 
 
-def _check(settings: TrainSettings) -> None:
+def _check(settings: TrainSettings, log: Console) -> None:
     if settings.preset is not None and settings.classes is not None:
         raise UsageError("--preset and --classes both say which classes there are; give one of them")
     if (settings.test_list is None) != (settings.truth is None):
         raise UsageError("--test and --gt go together; give both or none")
     if settings.select_on_test and settings.test_list is None:
         raise UsageError("--select-on test needs --test and --gt")
+    if settings.test_list is not None and not settings.select_on_test:
+        log.print("note: --test and --gt have no effect with --select-on train; evaluate on them with dsanet eval")
+    if settings.resume and settings.overwrite:
+        raise UsageError("--resume goes on with a training, --overwrite begins it anew; give one of them")
     checkpoint = settings.output / LAST / CHECKPOINT_FILE
     if settings.resume and not checkpoint.is_file():
         raise UsageError(f"{checkpoint}: nothing to resume; drop --resume to begin")

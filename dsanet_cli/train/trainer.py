@@ -19,7 +19,7 @@ from dsanet_cli.head.losses import Losses, alignment_loss, all_losses, classific
 from dsanet_cli.head.text_adapter import Prompts, plain_text_features, tokenise
 from dsanet_cli.models.presets import Preset
 from dsanet_cli.train.dataset import Batch, LabelledFeatures, Sampler
-from dsanet_cli.train.optim import WARMUP_ITERATIONS, StableAdamW, epoch_cosine, reset_rate, warm_cosine
+from dsanet_cli.train.optim import WARMUP_ITERATIONS, StableAdamW, epoch_cosine, load_compiler, reset_rate, warm_cosine
 
 Validate = Callable[[DSANet, Tensor], float]
 """Given the model and its class text features E, the figure to maximise."""
@@ -80,6 +80,7 @@ class Trainer:
         self.prompts: Prompts = tokenise(preset.classes, context_length=clip.context_length).to(device)
         normality = list(self.model.normality.parameters())
         rest = [p for name, p in self.model.named_parameters() if not name.startswith("normality.")]
+        load_compiler()
         self._optimiser = torch.optim.AdamW(rest, lr=preset.learning_rate)
         self._normality_optimiser = StableAdamW(normality, lr=preset.learning_rate)
         self._schedule = epoch_cosine(self._optimiser, preset.epochs)

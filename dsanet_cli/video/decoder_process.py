@@ -1,7 +1,7 @@
 """The process that decodes videos: jobs come on stdin, snippets go to stdout, both pickled.
 
-A decoder can crash, hang or run wild on a damaged file. Here it takes nothing along but this process, which
-imports no torch and starts in a moment.
+A decoder can crash, hang or run wild on a damaged file. Here only this process is lost, which imports no
+torch and starts in a moment.
 """
 
 from __future__ import annotations

@@ -49,6 +49,11 @@ def test_results_that_are_there_give_the_same_threshold(calibrate, footage, tmp_
     result = calibrate("out", "--false-alarms", "200/hour", "-o", "results.toml")
     assert result.returncode == 0, result.stderr
     assert read_profile(tmp_path / "results.toml") == read_profile(tmp_path / "videos.toml")
+    assert "no effect" not in result.stderr
+    more = ("--recursive", "--device", "cpu", "--jobs", 2, "--stall-timeout", 5, "--overwrite")
+    again = calibrate("out", "--false-alarms", "200/hour", "-o", "results.toml", *more)
+    line = "note: no effect on results, which are there already: --recursive, --device, --jobs, --stall-timeout\n"
+    assert line in again.stderr
 
 
 def test_results_of_another_model_are_refused(calibrate, footage, tmp_path, tiny_model):

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from commands import DSANET, read_csv, run
+from commands import DSANET, HANGS, read_csv, run
 from media import write_video
 from tiny import WIDTH
 
@@ -72,7 +72,7 @@ def shell(tiny_model, tmp_path):
         environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
         return subprocess.run(
             ["bash", "-c", f"set -o pipefail; {command}"],
-            check=False, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120,
+            check=False, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=HANGS,
         )  # fmt: skip
 
     return run

@@ -63,6 +63,12 @@ def test_options_that_contradict_each_other(options, message):
     assert (result.returncode, result.stderr) == (2, f"error: {message}\n")
 
 
+def test_time_spent_per_video_without_an_analysis(tiny_model, tmp_path):
+    (tmp_path / "a.npy").touch()
+    result = run("detect", "a.npy", "--model", tiny_model, "--dry-run", "-v", cwd=tmp_path)
+    assert "note: --verbose has no effect with --dry-run, which analyses nothing" in result.stderr
+
+
 def test_a_release_level_above_the_models_threshold(tiny_model, tmp_path):
     (tmp_path / "a.npy").touch()
     result = run("detect", "a.npy", "--model", tiny_model, "--release", 0.9, cwd=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from commands import run
@@ -46,3 +47,24 @@ def test_a_video_behind_a_url(detect, tmp_path):
     data = json.loads((tmp_path / "dsanet-results" / "a.json").read_text())
     assert data["video"]["path"] == f"{address}/a.mp4?key=1"
     assert data["video"]["bytes"] == (tmp_path / "a.mp4").stat().st_size
+
+
+@pytest.mark.parametrize("folder", ["", "tagged/"])
+def test_a_video_behind_a_url_that_was_replaced_is_analysed_again(detect, tmp_path, folder):
+    path = tmp_path / folder / "a.mp4"
+    path.parent.mkdir(exist_ok=True)
+    write_video(path, 40)
+
+    with served(tmp_path) as address:
+
+        def kept():
+            return "1 result of an earlier run kept" in detect(f"{address}/{folder}a.mp4", "--skip-existing").stderr
+
+        assert [kept(), kept()] == [False, True]
+        content, status = bytearray(path.read_bytes()), path.stat()
+        content[-1] ^= 1  # of the same size
+        path.write_bytes(content)
+        os.utime(path, (status.st_atime, status.st_mtime + 10))
+        assert [kept(), kept()] == [False, True]
+        video = json.loads((tmp_path / "dsanet-results" / "a.json").read_text())["video"]
+        assert ("etag" in video, video["mtime"] > 0) == ((True, False) if folder else (False, True))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import PurePath
 
 import pytest
@@ -72,13 +73,20 @@ def test_what_is_written_is_read_again(tmp_path):
         ("[[camera]]\nthreshold = 0.5", "match"),
         ('[[camera]]\nmatch = "a"\nregoin = 1', "unknown entry 'camera.0.regoin'"),
         ("camera = 3", "camera"),
-        ("= 1", "cannot be read"),
+        ("= 1", "not a TOML file of a profile"),
     ],
 )
 def test_a_profile_that_is_none_is_one_line(tmp_path, text, message):
     with pytest.raises(UsageError, match=rf"gate\.toml.*{message}") as raised:
         read_profile(write(tmp_path, text))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+def test_nobody_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "profile.toml")
+    with pytest.raises(UsageError, match=r"profile\.toml: cannot be read \(Not a regular file\)"):
+        read_profile(tmp_path / "profile.toml")
 
 
 def test_a_missing_profile_is_named(tmp_path):

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import FAULTY, LONG, read_csv, results, run, start, wait_for
+from commands import FAULTY, HANGS, LONG, read_csv, results, run, start, wait_for
 from media import write_video
 
 from dsanet_cli.detect.ray_driver import Share, shares
@@ -43,7 +43,9 @@ def cluster(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("ray") / "log"
+    folder = tmp_path_factory.mktemp("ray")
+    log, failing = folder / "log", folder / "failing"
+    failing.mkdir()
     options = (
         "--head",
         "--block",
@@ -55,14 +57,15 @@ def cluster(tmp_path_factory):
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", *options],
-            stdout=stream, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, **FAULTY},
+            stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+            env={**os.environ, **FAULTY, "FAILING_DEVICE": str(failing)},
         )  # fmt: skip
     deadline = time.monotonic() + 60
     while "Ray runtime started" not in log.read_text():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)
-    yield {"RAY_ADDRESS": f"127.0.0.1:{port}"}
+    yield {"RAY_ADDRESS": f"127.0.0.1:{port}", "FAILING_DEVICE": str(failing)}
     process.terminate()
     process.wait(30)
 
@@ -101,14 +104,34 @@ def test_an_actor_that_is_killed_loses_nothing(cluster, videos, tiny_model, tmp_
     wait_for(process, "engine ray: 2 actors")
     wait_for(process, f"/{VIDEOS + 1} ")
     os.kill(actors_at_work()[0], signal.SIGKILL)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=HANGS)
     assert process.returncode == 3, errors
-    assert "an actor was lost (it ended); others do what it had: in/slow-" in errors
+    assert "an actor died (it ended); its videos go to the others: in/slow-" in errors
     rows = {Path(row["path"]).stem: row["status"] for row in read_csv(tmp_path / "ray" / "summary.csv")}
     assert rows == {"broken": "failed"} | {f"slow-{number}": "ok" for number in range(VIDEOS)}
     assert run(*command, "-o", "local", cwd=tmp_path).returncode == 3
     assert results(tmp_path / "ray") == results(tmp_path / "local")
     assert actors_at_work() == []
+
+
+@pytest.mark.parametrize(
+    ("failures", "lost", "on_cpu"),
+    [(1, 1, False), (3, 2, True)],  # the third one happens on the CPU of an actor that goes on
+)
+def test_an_actor_whose_device_fails_ends_and_another_does_what_it_had(
+    cluster, videos, tiny_model, tmp_path, failures, lost, on_cpu
+):
+    for number in range(failures):
+        (Path(cluster["FAILING_DEVICE"]) / str(number)).touch()
+    command = ("detect", videos / "slow-0.mp4", "--model", tiny_model, "-f", "json")
+    done = run(*command, "--engine", "ray", "-j", 1, "-o", "ray", cwd=tmp_path, **cluster)
+    assert done.returncode == 0, done.stderr
+    reason = "its device failed: CUDA error: unspecified launch failure"
+    assert done.stderr.count(f"an actor died ({reason}); its videos go to the others: {videos}/slow-0.mp4") == lost
+    assert ("its device fails again and again; the next actor works on the CPU" in done.stderr) == on_cpu
+    assert list(Path(cluster["FAILING_DEVICE"]).iterdir()) == []
+    assert run(*command, "-o", "local", cwd=tmp_path).returncode == 0
+    assert results(tmp_path / "ray") == results(tmp_path / "local")
 
 
 def test_results_go_to_a_url_and_are_kept(cluster, videos, tiny_model, tmp_path):

@@ -149,6 +149,15 @@ def test_a_video_that_was_replaced_is_analysed_again(work):
     assert work().settled(source, True) is None
 
 
+def test_times_that_differ_a_little_are_the_same_only_where_they_are_kept_in_seconds(work):
+    source = features("x.npy", time=1_700_000_000.75)
+    analyse(work(), source)
+    os.utime("x.npy", (1_700_000_001, 1_700_000_001))  # as an archive has it
+    assert stands(work(), source)
+    os.utime("x.npy", (1_700_000_001.25, 1_700_000_001.25))
+    assert not stands(work(), source)
+
+
 def test_the_time_on_record_is_that_before_the_analysis(work):
     source = features("x.npy")
     runner = work()
@@ -278,3 +287,11 @@ def test_a_cut_off_record_still_has_its_owner(work):
     Path("out/x.json").write_bytes(Path("out/x.json").read_bytes()[:-40])
     assert isinstance(work().settled(features("b/x.npy", 30), True), TakenError)
     assert work().settled(source, True) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+@pytest.mark.parametrize("kind", ["json", "csv", "png"])
+def test_a_pipe_where_a_result_goes_is_said_and_nobody_waits_for_it(work, kind):
+    Path("out").mkdir()
+    os.mkfifo(f"out/x.{kind}")
+    assert "cannot be read (Not a regular file)" in str(work(formats=("csv", "png")).settled(features("x.npy"), True))

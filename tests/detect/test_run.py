@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import DSANET, FAULTY, LONG, read_csv, results, run, start, wait_for
+from commands import DSANET, FAULTY, HANGS, LONG, read_csv, results, run, start, wait_for
 from media import damage, write_video
 from tiny import WIDTH
 
@@ -102,7 +102,7 @@ def test_two_runs_can_share_a_folder(videos, undisturbed, tiny_model, tmp_path):
     output = tmp_path / "out"
     processes = [start("detect", videos, "-o", output, "--model", tiny_model) for _ in range(2)]
     for process in processes:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=HANGS)
         assert process.returncode == 0, errors
     assert {path.name for path in output.iterdir()} == set(undisturbed)
     assert results(output) == undisturbed
@@ -220,7 +220,7 @@ def test_a_shard_that_is_none():
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
 def test_a_full_disk_is_one_line_for_each_video(videos, tiny_model, tmp_path):
     limited = f"ulimit -f 40; exec {DSANET} detect {videos} -o {tmp_path / 'out'} --model {tiny_model}"
-    result = subprocess.run(["bash", "-c", limited], check=False, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(["bash", "-c", limited], check=False, capture_output=True, text=True, timeout=HANGS)
     assert result.returncode == 1
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == VIDEOS

@@ -160,6 +160,7 @@ def test_the_cpu_scores_where_the_device_fails(tiny_model, monkeypatch):
     features = np.random.default_rng(0).standard_normal((5, WIDTH)).astype(np.float32)
     expected = detector.score(features).scores
     head = detector._scorer[0]
+    assert detector.device_failure is None
 
     def broken(*_):
         raise RuntimeError("CUDA error: device-side assert triggered")
@@ -167,6 +168,23 @@ def test_the_cpu_scores_where_the_device_fails(tiny_model, monkeypatch):
     monkeypatch.setattr(head, "forward", broken)
     assert torch.equal(detector.score(features).scores, expected)
     assert detector._scorer[0] is not head
+    assert detector.device_failure == "CUDA error: device-side assert triggered"
+
+
+def test_a_line_says_that_the_cpu_scores_features(work, tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).standard_normal((5, WIDTH)).astype(np.float32))
+    runner = work()
+
+    def broken(*_):
+        raise RuntimeError("CUDA error: device-side assert triggered\nadvice for programmers")
+
+    monkeypatch.setattr(runner._detector._scorer[0], "forward", broken)
+    notices, results = [], []
+    source = Source(tmp_path / "a.npy", Path("a"))
+    for _ in range(2):
+        runner.run([source], lambda _, message: notices.append(message.text), lambda _, result: results.append(result))
+    assert notices == ["cpu failed (CUDA error: device-side assert triggered); the CPU takes over the scoring"]
+    assert [type(result) for result in results] == [Timeline, Timeline]
 
 
 def test_what_fails_while_reporting_is_not_lost(work, done):

@@ -148,6 +148,18 @@ def test_files_of_others_and_damaged_ones_are_no_results(detect):
     assert states() == {"in/a.npy": "ok", "in/b.npy": "ok"}
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+def test_pipes_are_no_results_and_no_summary(detect):
+    features("in/a.npy", "in/b.npy")
+    Path("out").mkdir()
+    os.mkfifo("out/x.json")
+    assert detect("in").summarised
+    assert states() == {"in/a.npy": "ok", "in/b.npy": "ok"}
+    Path("out/summary.csv").unlink()
+    os.mkfifo("out/summary.csv")
+    assert not detect("in").summarised
+
+
 def test_nothing_else_is_left_in_the_folder(detect):
     features("in/a.npy", "in/b.npy")
     detect("in")

@@ -148,6 +148,14 @@ def test_metrics_json_has_the_same_keys_without_classes() -> None:
     assert data["left_out"] == "no mAP: why"
 
 
+def test_per_video_csv_holds_no_formulas() -> None:
+    stream = io.StringIO()
+    video = dataclasses.replace(EVALUATION.videos[0], name="=a", top_class="+b\r")
+    write_videos([video], ["-1+1"], stream)
+    _, row = csv.reader(io.StringIO(stream.getvalue(), newline=""))
+    assert (row[0], row[1], row[-1]) == ("'=a", "'-1+1", r"'+b\r")
+
+
 def test_per_video_csv() -> None:
     stream = io.StringIO()
     write_videos(EVALUATION.videos, ["Fire", "Fight-0"], stream)

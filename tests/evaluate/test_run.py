@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -20,7 +21,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from tiny import HEAD, WIDTH, save_tiny_model, tiny_clip, tiny_config
 
 from dsanet_cli.errors import FeatureError, OutputError, SourceError, UsageError
-from dsanet_cli.evaluate.run import EvalSettings, run_eval
+from dsanet_cli.evaluate import run as evaluate_run
+from dsanet_cli.evaluate.run import EvalSettings
 from dsanet_cli.features.sidecar import Extraction, MadeFrom, write_extraction
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.head.inference import score_snippets
@@ -34,6 +36,7 @@ Fighting003_x264.mp4  Fighting  30  100  -1  -1
 Normal_Videos_003_x264.mp4  Normal  -1  -1  -1  -1
 Normal_Videos_006_x264.mp4  Normal  -1  -1  -1  -1
 """
+run_eval = functools.partial(evaluate_run.run_eval, silent=False)
 OUTPUTS = {"metrics.json", "per_video.csv", "scores.npz", "curves.png"}
 SPANS = {"Fighting003_x264": [(30, 100)], "Explosion008_x264": [(64, 150), (200, 320)]}
 
@@ -353,6 +356,17 @@ def test_what_was_not_analysed_counts_as_score_0(folder: Path, results: Path, ca
         mine = slice(*arrays["offsets"][place : place + 2].tolist())
         assert (arrays["scores"][mine] == 0).tolist() == [5 <= n < 8 for n in range(20)]
         assert arrays["probabilities"][mine][5].tolist() == [1, 0, 0]
+
+
+def test_options_that_results_make_useless_are_named(
+    folder: Path, results: Path, capsys: pytest.CaptureFixture
+) -> None:
+    plain = EvalSettings(truth=folder / "gt.txt", segments=None, labels=None, output=folder / "out", results=results)
+    run_eval(plain)
+    assert "no effect" not in capsys.readouterr().err
+    run_eval(dataclasses.replace(plain, root=folder, skip_missing=True, device="cpu"))
+    line = "note: no effect with --results, which have scores already: --root, --skip-missing, --device\n"
+    assert line in capsys.readouterr().err
 
 
 def test_results_that_cannot_be_evaluated(folder: Path, results: Path, tiny_model: Path) -> None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from commands import FAULTY, LONG, run, start
+from commands import FAULTY, HANGS, LONG, run, start
 from media import damage, read_number, restamp, write_video
 from tiny import MARGINS, WIDTH, save_tiny_model, tiny_clip, tiny_config
 from typer.testing import CliRunner
@@ -51,7 +51,7 @@ def extract(model, tmp_path):
             "precision": "fp32",
             "quiet": True,
         }
-        return run_extract(ExtractSettings(**{**settings, **changes}))
+        return run_extract(ExtractSettings(**{**settings, **changes}), silent=False)
 
     return run_in_process
 
@@ -340,7 +340,7 @@ def test_shards_share_a_folder(model, tmp_path):
     command = ("extract", "in", "-o", "out", "--model", model, "--jobs", 1)
     shards = [start(*command, "--shard", f"{number}/2", cwd=tmp_path) for number in (1, 2)]
     for shard in shards:
-        _, errors = shard.communicate(timeout=120)
+        _, errors = shard.communicate(timeout=HANGS)
         assert shard.returncode == 0, errors
         assert "2 extracted, 0 kept, 0 failed" in errors
     result = run(*command, "--list", "list.csv", cwd=tmp_path)
@@ -461,6 +461,8 @@ def test_a_missing_mapping_ends_the_run_before_it_begins(extract, tmp_path):
         (("clip.mp4", "-o", "out", "--encoder", "ViT-B-16"), "name its weights with --tag"),
         (("clip.mp4", "-o", "out", "--model", "scenes", "--tag", "openai"), "--model brings its encoder"),
         (("clip.mp4", "-o", "out", "--device", "tpu"), "--device tpu"),
+        (("clip.mp4", "-o", "out", "-q", "-v"), "--quiet and --verbose contradict each other"),
+        (("clip.mp4", "--verify", "a.npy", "-v"), "--verify writes nothing and decodes every frame; drop --verbose"),
     ],
 )
 def test_wrong_usage(tmp_path, monkeypatch, arguments, message):

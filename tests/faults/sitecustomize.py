@@ -1,8 +1,16 @@
-"""Put on PYTHONPATH, makes decoding processes fail on files whose names say how."""
+"""Put on PYTHONPATH, makes decoding processes fail on files whose names say how, and devices of Ray actors fail.
+
+While there are files in the folder that ``FAILING_DEVICE`` names, a device fails once in each process and takes one of
+them away.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.abc
+import importlib.util
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -44,3 +52,39 @@ if "dsanet_cli.video.decoder_process" in sys.orig_argv:
 
     if SLOWLY := float(os.environ.get("SLOWLY", "0")):
         decord_decoder._next = slow_next
+
+
+FAILING_DEVICE = os.environ.get("FAILING_DEVICE")
+ENCODER = "dsanet_cli.encoder.frame_encoder"
+
+
+class FailingDevice(importlib.abc.MetaPathFinder):
+    """Replaces the step on the device once its module is loaded; torch takes seconds to import."""
+
+    def find_spec(self, name: str, *_: object) -> object:
+        """Only that of the encoder."""
+        if name != ENCODER:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        load = spec.loader.exec_module
+
+        def load_failing(module: object) -> None:
+            load(module)
+            encode = module._Tower.encode
+            failures = list(pathlib.Path(FAILING_DEVICE).iterdir())[:1]
+
+            def fail(tower: object, *arguments: object) -> object:
+                with contextlib.suppress(IndexError):  # of the lanes, one fails
+                    failures.pop().unlink()
+                    raise RuntimeError("CUDA error: unspecified launch failure\nadvice for programmers")
+                return encode(tower, *arguments)
+
+            module._Tower.encode = fail
+
+        spec.loader.exec_module = load_failing
+        return spec
+
+
+if FAILING_DEVICE and any(argument.endswith("default_worker.py") for argument in sys.orig_argv):
+    sys.meta_path.insert(0, FailingDevice())

@@ -381,6 +381,8 @@ def test_an_unreadable_folder_is_told_and_the_rest_is_taken(monkeypatch):
 def test_pipes_and_folders_with_video_names_are_no_videos():
     make("in/a.mp4", "in/folder.mp4/b.mp4")
     os.mkfifo("in/pipe.mp4")
+    os.mkfifo("in/pipe.png")
+    make("in/pipe.json")  # a record, of which the picture could be the plot
     assert paths(find("in")) == ["in/a.mp4"]
     assert paths(find("in", recursive=True)) == ["in/a.mp4", "in/folder.mp4/b.mp4"]
 

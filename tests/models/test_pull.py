@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -111,6 +112,32 @@ def test_a_model_from_elsewhere_is_not_taken_for_the_one_asked_for(server, tmp_p
         pull(address + "final.pth", unseen, output=tmp_path / "models" / "ucf-crime")
 
 
+def test_a_download_is_kept_where_there_is_no_room_for_the_model(server, tmp_path, monkeypatch):
+    address, asked = server
+    sha256 = hashlib.sha256(FILES["final.pth"]).hexdigest()
+
+    def fail(*_):
+        raise OutputError("no room")
+
+    with monkeypatch.context() as full:
+        full.setattr(pull_module, "import_checkpoint", fail)
+        with pytest.raises(OutputError, match=r"no room; the download is kept, .*: dsanet models import .*final\.pth$"):
+            pull(address + "final.pth", unseen)
+    assert (tmp_path / "downloads" / "final.pth").read_bytes() == FILES["final.pth"]
+    assert pull(address + "final.pth", unseen, sha256=sha256).fetched
+    assert asked == ["final.pth"], "what is there already is not fetched again"
+    assert not list((tmp_path / "downloads").iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+@pytest.mark.parametrize("name", ["final.pth.part", "final.pth.tag"])
+def test_a_pipe_in_the_way_of_a_download(server, tmp_path, name):
+    (tmp_path / "downloads").mkdir()
+    os.mkfifo(tmp_path / "downloads" / name)
+    with pytest.raises(OutputError, match=f"{name}: is in the way of the download and no file"):
+        pull(server[0] + "final.pth", unseen)
+
+
 def test_hf_addresses_are_those_of_the_hub(server, monkeypatch):
     address, asked = server
     monkeypatch.setattr(
@@ -167,6 +194,13 @@ def test_the_model_taken_is_the_one_named_else_the_one_set_else_the_built_in(tmp
     assert Path(use_model("elsewhere")) == tmp_path / "elsewhere"
     monkeypatch.chdir("/")
     assert choose_model(None).name == str(tmp_path / "elsewhere")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+def test_nobody_waits_for_a_pipe_that_lies_where_the_model_is_set(tmp_path):
+    (tmp_path / "models").mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / "models" / "default.txt")
+    assert choose_model(None).name == "scenes"
 
 
 def test_a_model_that_was_set_and_is_gone_is_said(tmp_path):

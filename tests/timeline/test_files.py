@@ -351,6 +351,14 @@ def test_csv_has_a_row_per_snippet():
     )
 
 
+def test_csv_holds_no_formulas():
+    stream = io.StringIO()
+    write_csv(make(class_names=("normal", "=1+1", "@x\r")), stream)
+    rows = list(csv.reader(io.StringIO(stream.getvalue(), newline="")))
+    assert rows[0][4:] == ["normal", "'=1+1", r"'@x\r"]
+    assert rows[2][3] == r"'@x\r"
+
+
 def test_csv_quotes_names():
     stream = io.StringIO()
     write_csv(make(class_names=("normal", "a,b", 'c"d')), stream)

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import json
 import math
+import os
 import re
 import shutil
 import signal
@@ -509,6 +510,27 @@ def test_a_damaged_checkpoint(settings, tmp_path):
         run_training(settings(resume=True))
 
 
+def test_nothing_is_left_among_the_temporary_files(features, tiny_model, tmp_path):
+    (tmp_path / "tmp").mkdir()
+    usual = ("train", "--train", features / "train.csv", "--model", tiny_model, "--epochs", 1)
+    done = run(*usual, "-o", tmp_path / "out", TMPDIR=str(tmp_path / "tmp"))
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+def test_nobody_waits_for_a_pipe_in_place_of_a_checkpoint_or_log(settings, tmp_path):
+    run_training(settings(epochs=1))
+    (tmp_path / "out" / "log.csv").unlink()
+    os.mkfifo(tmp_path / "out" / "log.csv")
+    with pytest.raises(OutputError, match=r"log.csv: damaged \(.*Not a regular file"):
+        run_training(settings(resume=True, epochs=2))
+    (tmp_path / "out" / "last" / "checkpoint.pt").unlink()
+    os.mkfifo(tmp_path / "out" / "last" / "checkpoint.pt")
+    with pytest.raises(UsageError, match=r"checkpoint.pt: nothing to resume"):
+        run_training(settings(resume=True, epochs=2))
+
+
 def test_own_classes_and_prompts(settings, tmp_path):
     (tmp_path / "classes.toml").write_text(CLASSES_TOML)
     run_training(settings(classes=tmp_path / "classes.toml"))
@@ -602,6 +624,7 @@ def test_every_folder_of_the_lists_is_checked(settings, features, tiny_model, tm
         ({"preset": "ucf-crime"}, "preset ucf-crime: takes features 512 wide, tiny gives 16"),
         ({"preset": "ucf-crime", "classes": Path("x.toml")}, "--preset and --classes both"),
         ({"test_list": Path("x.csv")}, "--test and --gt go together"),
+        ({"resume": True, "overwrite": True}, "--resume goes on with a training, --overwrite begins it anew"),
         ({"select_on_test": True}, "--select-on test needs --test and --gt"),
     ],
 )
