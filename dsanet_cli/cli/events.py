@@ -10,6 +10,7 @@ import typer
 
 from dsanet_cli.cli.options import (
     ALL_FAILED,
+    INTERRUPTED,
     SOME_FAILED,
     EncoderWeights,
     Exact,
@@ -131,5 +132,7 @@ def events(
         from dsanet_cli.report.run import report_folder
 
         failed += report_folder(output, outcome.results, Format.html not in wanted, quiet)
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
     if failed or not outcome.done or not outcome.summarised:
         raise typer.Exit(SOME_FAILED if outcome.done else ALL_FAILED)

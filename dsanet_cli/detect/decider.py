@@ -163,7 +163,8 @@ class Decider:
             raise SourceError(f"{source.path}: {error}") from error
         if self._settings.clock != FROM_THE_FILE:
             timeline = dataclasses.replace(timeline, video=dated_anew(timeline.video, self._settings.clock))
-        decided = decide_anew(timeline, rule)
+        # Times and scores are rounded in results, and so would be what is found in them anew.
+        decided = timeline if rule == timeline.rule else decide_anew(timeline, rule)
         if self._places is not None:
             self._write(self._places, source, decided)
         return decided
@@ -218,9 +219,7 @@ def _video(source: Source, timeline: Timeline) -> Path:
             if owner is not None and (owner.is_unchanged(path, status) or owner.mtime is None):
                 return path
             raise SourceError(f"{source.path}: its video {printable(text)} is another one than was analysed")
-    raise SourceError(
-        f"{source.path}: its video {printable(facts.path)} is not there, and clips need it; bring it back"
-    )
+    raise SourceError(f"{source.path}: its video {printable(facts.path)} is not there, so nothing can be cut out of it")
 
 
 class Pictures:

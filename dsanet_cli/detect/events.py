@@ -17,6 +17,7 @@ from dsanet_cli.detect.summary import SummaryRow, update_summary
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import RECURSIVE_IN_VAIN, Source, find_results, may_be_folder
+from dsanet_cli.timeline.files import may_be_result
 from dsanet_cli.timeline.formats import RECORD, check_formats
 from dsanet_cli.timeline.recorded import check_start
 from dsanet_cli.timeline.timeline import Timeline
@@ -41,6 +42,8 @@ class EventsOutcome:
     done: int
     failed: int
     summarised: bool = True
+    interrupted: bool = False
+    """Whether Ctrl-C came before the end."""
     results: tuple[PurePath, ...] = ()
     """Names of the records that were written, below the output folder."""
 
@@ -52,7 +55,7 @@ def run_events(settings: EventsSettings) -> EventsOutcome:
         UsageError: settings that contradict each other, or a profile that is none.
         OutputError: the output folder cannot be written.
     """
-    listing = find_results(settings.results, settings.recursive, sys.stdin)
+    listing = find_results(settings.results, settings.recursive, sys.stdin, lambda name: may_be_result(PurePath(name)))
     several = len(listing.sources) + len(listing.problems) > 1
     if settings.to_stdout and (several or len(settings.decider.formats) != 1):
         raise UsageError("--output - takes one result and one --format")
@@ -65,8 +68,12 @@ def run_events(settings: EventsSettings) -> EventsOutcome:
         run.printer.log(f"note: {RECURSIVE_IN_VAIN}")
     for problem in listing.problems:
         run.fail(SummaryRow.failed(problem.argument, str(problem)), problem)
-    run.decide(listing.sources)
-    return run.conclude(several)
+    interrupted = False
+    try:
+        run.decide(listing.sources)
+    except KeyboardInterrupt:
+        interrupted = True
+    return run.conclude(several, interrupted)
 
 
 def _decider(settings: DeciderSettings) -> Callable[[tuple[Source, bool]], Timeline | DsanetError | None]:
@@ -114,7 +121,7 @@ class _Run:
         self._rows.append(row)
         self.printer.error(error)
 
-    def conclude(self, several: bool) -> EventsOutcome:
+    def conclude(self, several: bool, interrupted: bool) -> EventsOutcome:
         """Write the summary, print the table and where the results are."""
         output, rows, summarised = self._settings.decider.output, self._rows, True
         decided = [row for row in rows if row.status == "ok"]
@@ -127,10 +134,10 @@ class _Run:
             self.printer.place(str(open_folder(output)), names)
         elif decided and not self._settings.to_stdout:
             self.printer.log("nothing was written; --output FOLDER writes results")
-        if not rows:
+        if not rows and not interrupted:
             self.printer.error(OutputError(f"{', '.join(self._settings.results)}: no results in it"))
         written = tuple(PurePath(row.result) for row in decided if row.result)
-        return EventsOutcome(len(decided), len(rows) - len(decided), summarised, written)
+        return EventsOutcome(len(decided), len(rows) - len(decided), summarised, interrupted, written)
 
     def _summarise(self, output: str, rows: Sequence[SummaryRow], several: bool) -> bool:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Protocol
 
+from dsanet_cli.errors import DsanetError
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.paths import Pictures
 from dsanet_cli.files.sources import is_feature_file
@@ -14,6 +15,10 @@ from dsanet_cli.timeline.timeline import Timeline
 def has_film(path: Path) -> bool:
     """Whether a source is a file of moving pictures, out of which something can be cut."""
     return not is_feature_file(path) and not isinstance(path, Pictures)
+
+
+class StoppedError(DsanetError):
+    """The run ends, and with it what was being made; nothing is wrong with the video."""
 
 
 class Film(Protocol):
@@ -34,9 +39,13 @@ class Film(Protocol):
         """Whether what lies there is all of it, and made with the settings of today; ``sign`` is there."""
 
     def write(self, folder: Folder, stem: PurePath, timeline: Timeline, video: Path) -> None:
-        """Make it, every file whole or not at all.
+        """Make it, every file whole or not at all; from any thread.
 
         Raises:
             VideoError: the video cannot be read, or not be made into this; it is noted, if that will stay so.
             OutputError: a file cannot be written.
+            StoppedError: see ``stop``.
         """
+
+    def stop(self) -> None:
+        """Give up what is being made in this process, and all that is to be made after it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Detection
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.detect.films import Film
+from dsanet_cli.detect.films import Film, StoppedError
 from dsanet_cli.detect.kept_features import KeptFeatures
 from dsanet_cli.detect.places import check_writable, write_stdout
 from dsanet_cli.detect.profile import Profile, read_profile
@@ -180,7 +180,13 @@ class Runner:
     def _write(self, outcomes: Generator[tuple[Source, Detection | DsanetError], None, None], report: Report) -> None:
         written: deque[Future[None]] = deque()
         saved = contextlib.nullcontext() if self._features is None else self._features.saved()
-        with saved, ThreadPoolExecutor(1, "writer") as writer, contextlib.closing(outcomes):
+        with (
+            saved,
+            ThreadPoolExecutor(1, "writer") as writer,
+            contextlib.closing(outcomes),
+            contextlib.ExitStack() as stack,
+        ):
+            stack.push(self._stop_films)
             for source, outcome in outcomes:
                 written.append(writer.submit(self._conclude, source, outcome, report))
                 while len(written) > WAITING_RESULTS or (written and written[0].done()):
@@ -188,9 +194,16 @@ class Runner:
             while written:
                 written.popleft().result()
 
+    def _stop_films(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Where a run ends early, films that take minutes are not waited for."""
+        if kind is not None:
+            for film in self._settings.films:
+                film.stop()
+
     def _conclude(self, source: Source, outcome: Detection | DsanetError, report: Report) -> None:
         result = self._written(source, outcome)
-        report(source, result)
+        if not isinstance(result, StoppedError):
+            report(source, result)
 
     def _written(self, source: Source, outcome: Detection | DsanetError) -> Timeline | DsanetError:
         if isinstance(outcome, DsanetError):

@@ -77,6 +77,12 @@ def atomic_write(path: Path, mode: Literal["w", "wb"] = "w", *, sync: bool = Fal
         raise
 
 
+def remove_unfinished(folder: Path, process: int) -> None:
+    """Delete what a process that has ended was writing in ``folder``."""
+    for temporary in folder.glob(f".*.{process}-*.part"):
+        _remove(temporary)
+
+
 def _replace(temporary: Path, path: Path) -> None:
     for _ in range(_ATTEMPTS - 1):
         with contextlib.suppress(PermissionError):

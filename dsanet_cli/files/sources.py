@@ -30,9 +30,6 @@ _SUFFIXES = """
 """
 VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 """What is taken from folders; a file named itself may have any suffix."""
-RESULT_SUFFIX = ".json"
-_OTHER_JSON = ("metrics.json", "extraction.json")
-"""Files that the program writes beside results."""
 LIST_PREFIX = "@"
 STDIN = "-"
 RECURSIVE_IN_VAIN = "--recursive has no effect, no folder is named"
@@ -81,12 +78,14 @@ def may_be_folder(argument: str) -> bool:
     return argument == STDIN or argument.startswith(LIST_PREFIX) or glob.has_magic(argument) or os.path.isdir(argument)
 
 
-def find_results(arguments: Sequence[str], recursive: bool, stdin: TextIO | None) -> Listing:
-    """List the results (``.json``) that the command line names, as ``find_sources`` lists videos.
+def find_results(
+    arguments: Sequence[str], recursive: bool, stdin: TextIO | None, is_result: Callable[[str], bool]
+) -> Listing:
+    """List the results that the command line names, as ``find_sources`` lists videos.
 
-    Files in folders are taken by their names; what is in them shows when they are read.
+    ``is_result`` says which files in folders are taken, by their names; what is in them shows when they are read.
     """
-    listing = _find(_Finder(recursive, DEFAULT_PICTURE_FPS, "results", _may_be_result), arguments, stdin)
+    listing = _find(_Finder(recursive, DEFAULT_PICTURE_FPS, "results", is_result), arguments, stdin)
     local = tuple(source for source in listing.sources if not isinstance(source.path, Url))
     remote = (str(source.path) for source in listing.sources if isinstance(source.path, Url))
     problems = (SourceProblem(url, "results are read from this machine only; copy it here") for url in remote)
@@ -333,10 +332,6 @@ def _is_made(path: Path) -> bool:
 def _is_known(name: str) -> bool:
     suffix = os.path.splitext(name)[1].lower()
     return suffix in VIDEO_SUFFIXES or suffix == FEATURE_SUFFIX
-
-
-def _may_be_result(name: str) -> bool:
-    return name.endswith(RESULT_SUFFIX) and name not in _OTHER_JSON and not name.startswith(".")
 
 
 def _is_picture(name: str) -> bool:

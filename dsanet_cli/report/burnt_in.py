@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.result_names import SCORES_FILM
 from dsanet_cli.report.clips import read_options
-from dsanet_cli.report.film_process import run_apart
+from dsanet_cli.report.film_process import run_apart, stop
 from dsanet_cli.timeline.timeline import Timeline
 
 
@@ -35,4 +35,9 @@ class BurntInFilm:
         """
         from dsanet_cli.report.burning import burn  # noqa: PLC0415  (PyAV, which those who only read do without)
 
-        run_apart(video, burn, video, read_options(timeline), str(folder), self.sign(stem), timeline)
+        sign = self.sign(stem)
+        run_apart(video, sign, folder, burn, video, read_options(timeline), str(folder), sign, timeline)
+
+    def stop(self) -> None:
+        """Give up what is being made."""
+        stop()

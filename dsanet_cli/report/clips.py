@@ -13,7 +13,7 @@ from dsanet_cli.errors import DsanetError, OutputError, VideoError
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.result_names import CLIPS_FOLDER
 from dsanet_cli.names import cell, text_of
-from dsanet_cli.report.film_process import run_apart
+from dsanet_cli.report.film_process import run_apart, stop
 from dsanet_cli.timeline.recorded import moment
 from dsanet_cli.timeline.timeline import Event, Timeline
 from dsanet_cli.video.options import ReadOptions
@@ -82,7 +82,8 @@ class ClipFilm:
         error: DsanetError | None = None
         if spans:
             try:
-                files = run_apart(video, cut, video, read_options(timeline), str(folder), place, spans, self.exact)
+                work = video, read_options(timeline), str(folder), place, spans, self.exact
+                files = run_apart(video, place / "clip", folder, cut, *work)
             except VideoError as fault:
                 error = fault
         for name in folder.names() if folder.exists(self.sign(stem)) else []:
@@ -98,6 +99,10 @@ class ClipFilm:
                 writer.writerow([cell(file), *times, cell(event.label), f"{event.peak_score:.6g}", *map(cell, made)])
         if error is not None:
             raise error
+
+    def stop(self) -> None:
+        """Give up what is being made."""
+        stop()
 
     def spans(self, stem: PurePath, timeline: Timeline) -> list[Span]:
         """What each event's clip shows, and what it is called."""

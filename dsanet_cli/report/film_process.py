@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from dsanet_cli.console import unexpected
+from dsanet_cli.detect.films import StoppedError
 from dsanet_cli.errors import DsanetError, VideoError
+from dsanet_cli.files.atomic import remove_unfinished
+from dsanet_cli.files.folders import Folder, LocalFolder
 from dsanet_cli.names import printable
 
 STALL_TIMEOUT = 120.0
@@ -19,15 +23,28 @@ STALL_TIMEOUT = 120.0
 SIGNS = 1.0
 """Seconds between two of them, at least."""
 
+LOOK = 0.2
+"""Seconds after which it is seen that the run ends."""
+_stopping = threading.Event()
+
 Work = Callable[..., Any]
 """A function of a module; its last argument is called all the time."""
 
 
-def run_apart(video: Path, work: Work, *arguments: Any, stall_timeout: float = STALL_TIMEOUT) -> Any:
+def stop() -> None:
+    """End what runs apart now, and begin nothing more."""
+    _stopping.set()
+
+
+def run_apart(
+    video: Path, target: PurePath, folder: Folder, work: Work, *arguments: Any, stall_timeout: float = STALL_TIMEOUT
+) -> Any:
     """Call ``work(*arguments, alive)`` in another process.
 
     Args:
         video: What it reads, for messages.
+        target: A file that it writes, below ``folder``; others are beside it.
+        folder: Of results.
         work: What to call.
         arguments: All can be pickled; the first is the video.
         stall_timeout: Seconds.
@@ -38,6 +55,7 @@ def run_apart(video: Path, work: Work, *arguments: Any, stall_timeout: float = S
     Raises:
         DsanetError: as it does.
         VideoError: the process crashed, or made no progress.
+        StoppedError: ``stop`` was called.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -50,10 +68,18 @@ def run_apart(video: Path, work: Work, *arguments: Any, stall_timeout: float = S
         ours.close()
         process.kill()
         process.join()
+        if isinstance(folder, LocalFolder) and process.pid is not None:
+            remove_unfinished((folder.path / target).parent, process.pid)
 
 
 def _result(video: Path, connection: Connection, stall_timeout: float) -> Any:
-    while connection.poll(stall_timeout):
+    heard = time.monotonic()
+    while time.monotonic() < heard + stall_timeout:
+        if _stopping.is_set():
+            raise StoppedError(f"{printable(video)}: stopped")
+        if not connection.poll(LOOK):
+            continue
+        heard = time.monotonic()
         try:
             message = connection.recv()
         except EOFError:

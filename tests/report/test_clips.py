@@ -7,14 +7,16 @@ import dataclasses
 import itertools
 import os
 import shutil
+import signal
+import time
 from datetime import UTC, datetime
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import av
 import numpy as np
 import pytest
-from commands import FAULTY, read_csv, run
+from commands import read_csv, run, start
 from media import read_number, write_video
 from timelines import timeline
 
@@ -78,18 +80,18 @@ def test_clips_begin_at_the_key_frame_before_and_keep_the_sound(suffix):
     done, found = clips()
     assert done.returncode == 0, done.stderr
     assert [path.name for path in found] == ["yard_0001_00h00m02s_explosion.mp4", "yard_0002_00h00m07s_explosion.mp4"]
-    for path, start, end in zip(found, (2.3, 6.5), (6.1, 8.9), strict=True):
+    for path, begin, end in zip(found, (2.3, 6.5), (6.1, 8.9), strict=True):
         times, numbers, codecs = shown(path)
         assert times[0] == 0
         assert codecs == ["h264", "aac"]
         first = numbers[0]
         assert first % 25 == 0
-        assert start * 25 - 30 < first <= start * 25 + 1
+        assert begin * 25 - 30 < first <= begin * 25 + 1
         assert end * 25 - 5 < numbers[-1] < end * 25 + 5
         assert numbers[:-2] == list(range(first, first + len(numbers) - 2)), "all frames, in their order"
         assert times[:-2] == pytest.approx([n / 25 for n in range(len(numbers) - 2)], abs=2e-3)
-        begin, last = heard(path)
-        assert 0 <= begin < 0.2
+        since, last = heard(path)
+        assert 0 <= since < 0.2
         assert last == pytest.approx(end - first / 25, abs=0.3)
 
 
@@ -239,6 +241,25 @@ def test_detect_makes_them_and_resumes_by_them(tiny_model):
     assert [source.path.name for source in named] == ["yard.scores.mp4"], "named itself, it is taken"
 
 
+@pytest.mark.parametrize("command", ["events", "detect"])
+def test_ctrl_c_does_not_wait_for_films(command, tiny_model):
+    Path("in").mkdir()
+    result(write_video(Path("in/yard.mp4"), frames=4000, height=480, width=640))
+    work = ("out",) if command == "events" else ("in", "--model", tiny_model, "-t", "0.3")
+    process = start(command, *work, "-o", "new", "-f", "mp4", start_new_session=True)
+    while not list(Path("new").glob(".*.part")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "damaged" not in errors
+    left = {path.name for path in Path("new").iterdir()}
+    assert not any("scores" in name for name in left)
+    assert "yard.json" not in left, "which would say that the film is there"
+
+
 def test_where_there_is_no_folder_for_films():
     for formats in (["clips"], ["json", "mp4"]):
         with pytest.raises(UsageError, match="needs a folder"):
@@ -248,6 +269,7 @@ def test_where_there_is_no_folder_for_films():
 
 
 def _crash(video, alive):
+    Path(f".film.{os.getpid()}-12.part").touch()
     os.abort()
 
 
@@ -269,7 +291,8 @@ def _refuse(video, alive):
 )
 def test_what_goes_wrong_in_the_process_that_reads_is_one_line(work, message):
     with pytest.raises(Exception, match=message):
-        run_apart(Path("v.mp4"), work, Path("v.mp4"), stall_timeout=3)
+        run_apart(Path("v.mp4"), PurePath("film"), open_folder("."), work, Path("v.mp4"), stall_timeout=3)
+    assert list(Path().iterdir()) == []
 
 
 def test_the_list_of_clips_is_no_formula():
@@ -280,4 +303,3 @@ def test_the_list_of_clips_is_no_formula():
         ClipFilm().write(folder, Path("yard"), made, Path("missing.mp4"))
     with open("new/yard.clips.csv", newline="") as stream:
         assert {row["label"] for row in csv.DictReader(stream)} == {"'=cmd"}
-    assert FAULTY
