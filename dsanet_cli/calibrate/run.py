@@ -12,18 +12,20 @@ from rich.table import Table
 
 from dsanet_cli.calibrate.curve import save_rates
 from dsanet_cli.calibrate.rates import Rate, parse_rate, rates, verdict
+from dsanet_cli.calibrate.reviews import ReviewedResult, Told, choose_threshold, describe, one_rule, read_reviewed
 from dsanet_cli.config import EventRule
 from dsanet_cli.console import plain_console, print_error, print_table
 from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.detect.profile import Profile, write_profile
 from dsanet_cli.errors import DsanetError, SourceError, UsageError
 from dsanet_cli.files.paths import as_texts, take_paths
+from dsanet_cli.files.result_names import may_be_result
 from dsanet_cli.files.sources import find_sources
 from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
 from dsanet_cli.pipeline.pipeline import STALL_TIMEOUT, PipelineSettings
 from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.timeline.calibration import ScoreCurve, calibrate
-from dsanet_cli.timeline.files import may_be_result, read_timeline
+from dsanet_cli.timeline.files import read_timeline
 from dsanet_cli.timeline.timeline import Timeline
 
 RESULT_SUFFIX = ".json"
@@ -113,6 +115,49 @@ def run_calibrate(settings: CalibrateSettings, silent: bool = True) -> Calibrate
     return CalibrateOutcome(rule, len(curves), len(footage.errors), said, tuple(footage.errors))
 
 
+def calibrate_reviews(settings: CalibrateSettings, silent: bool = True) -> CalibrateOutcome:
+    """Choose the threshold from what a person said of events, and write a profile.
+
+    Args:
+        settings: Which reviews, and where the profile goes.
+        silent: Print nothing, not even why a review could not be taken.
+
+    Raises:
+        UsageError: a profile is in the way.
+        SourceError: nothing to calibrate on, or nothing to tell apart.
+        OutputError: the profile cannot be written.
+    """
+    if settings.output.exists() and not settings.overwrite:
+        raise UsageError(f"{settings.output}: exists already; choose another --output or pass --overwrite")
+    reviewed: list[ReviewedResult] = []
+    errors: list[DsanetError] = []
+    for source in settings.sources:
+        try:
+            reviewed.append(read_reviewed(Path(source)))
+        except DsanetError as error:
+            errors.append(error)
+            if not silent:
+                print_error(error)
+    if not reviewed:
+        raise SourceError("nothing to calibrate on: no review could be read")
+    rule, told = choose_threshold(one_rule(reviewed, settings.min_length), reviewed)
+    chosen = next(one for one in told if one.threshold == rule.threshold)
+    facts = reviewed[0].timeline.model
+    remark = f"From reviews of {len(reviewed)} result{'s' * (len(reviewed) > 1)}; may be edited."
+    write_profile(
+        settings.output,
+        Profile(model=facts.name, model_sha256=facts.sha256, **asdict(rule)),
+        [remark, describe(chosen)],
+    )
+    said = describe(chosen)
+    if not (settings.quiet or silent):
+        _print_told(told, chosen)
+    log = plain_console(stderr=True, quiet=settings.quiet or silent)
+    log.print(said)
+    log.print(f"profile in {settings.output}; use it with detect --profile {settings.output}")
+    return CalibrateOutcome(rule, len(reviewed), len(errors), said, tuple(errors))
+
+
 def _write(
     settings: CalibrateSettings,
     model: Model,
@@ -175,7 +220,7 @@ class _Footage:
             return [path]
         if not path.is_dir() or find_sources([str(path)], self._settings.recursive, sys.stdin).sources:
             return []
-        return sorted(found for found in path.rglob(f"*{RESULT_SUFFIX}") if may_be_result(found))
+        return sorted(found for found in path.rglob(f"*{RESULT_SUFFIX}") if may_be_result(found.name))
 
     def _read(self, paths: Sequence[Path]) -> Iterator[Timeline]:
         for path in paths:
@@ -226,4 +271,16 @@ def _print_rates(found: Sequence[Rate], chosen: Rate) -> None:
     for rate in rows:
         cells = f"{rate.threshold:.2f}", str(rate.events), f"{rate.per_hour:.2f}", f"{rate.seconds / rate.hours:.0f}"
         table.add_row(*cells, "chosen" if rate == chosen else "")
+    print_table(table)
+
+
+def _print_told(told: Sequence[Told], chosen: Told) -> None:
+    """What thresholds around the chosen one keep, a row for each at which something changes."""
+    table = Table("threshold", "true found", "true missed", "false", "not judged", "", box=None, header_style="bold")
+    before = None
+    for one in told:
+        kept = one.found, one.missed, one.false, one.open
+        if kept != before or one == chosen:
+            table.add_row(f"{one.threshold:.2f}", *map(str, kept), "chosen" if one == chosen else "")
+        before = kept
     print_table(table)

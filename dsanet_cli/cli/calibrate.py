@@ -18,18 +18,24 @@ from dsanet_cli.cli.options import (
     StallTimeout,
     check_finite,
 )
+from dsanet_cli.errors import UsageError
 
 
 def calibrate(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="NORMAL...", help="Footage in which nothing abnormal happens: videos, folders, or results (.json)."
+            metavar="NORMAL...",
+            help="Footage in which nothing abnormal happens: videos, folders, results (.json); with --review, reviews.",
         ),
     ],
     false_alarms: Annotated[
         str, typer.Option("--false-alarms", metavar="N/TIME", help="How many are allowed: 1/day, 12/hour, 0.5/week.")
     ] = "1/day",
+    review: Annotated[
+        bool,
+        typer.Option("--review", help="From reviews (NAME.review.json, beside their results), as pages save them."),
+    ] = False,
     output: Annotated[Path, typer.Option("--output", "-o", help="The profile to write.")] = Path("profile.toml"),
     recursive: Recursive = False,
     model: Annotated[
@@ -48,23 +54,26 @@ def calibrate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a profile that is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
 ) -> None:
-    """Choose the event threshold for your cameras from their own normal footage; detect --profile takes what it writes.
+    """Choose the event threshold for your cameras from their normal footage or reviews; detect --profile takes it.
 
     Exit codes: 0 all done, 1 nothing to calibrate on, 2 wrong usage, 3 some inputs failed.
     """
     check_finite(min_length=min_length, stall_timeout=stall_timeout)
-    from dsanet_cli.calibrate.run import CalibrateSettings, run_calibrate
+    from dsanet_cli.calibrate.run import CalibrateSettings, calibrate_reviews, run_calibrate
     from dsanet_cli.detect.detector import DetectSettings
     from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
 
-    outcome = run_calibrate(
+    if review and model is not None:
+        raise UsageError("--model has no effect with --review: the results name the model that they are of")
+    calibration = calibrate_reviews if review else run_calibrate
+    outcome = calibration(
         CalibrateSettings(
             sources=tuple(sources),
             output=output,
             false_alarms=false_alarms,
             recursive=recursive,
-            model=choose_model(model).name,
+            model="" if review else choose_model(model).name,
             detect=DetectSettings(
                 device=device, precision=precision, batch_size=batch_size, encoder_weights=encoder_weights
             ),

@@ -16,8 +16,8 @@ from dsanet_cli.detect.side_by_side import each
 from dsanet_cli.detect.summary import SummaryRow, update_summary
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.files.folders import open_folder
+from dsanet_cli.files.result_names import may_be_result
 from dsanet_cli.files.sources import RECURSIVE_IN_VAIN, Source, find_results, may_be_folder
-from dsanet_cli.timeline.files import may_be_result
 from dsanet_cli.timeline.formats import RECORD, check_formats
 from dsanet_cli.timeline.recorded import check_start
 from dsanet_cli.timeline.timeline import Timeline
@@ -55,7 +55,7 @@ def run_events(settings: EventsSettings) -> EventsOutcome:
         UsageError: settings that contradict each other, or a profile that is none.
         OutputError: the output folder cannot be written.
     """
-    listing = find_results(settings.results, settings.recursive, sys.stdin, lambda name: may_be_result(PurePath(name)))
+    listing = find_results(settings.results, settings.recursive, sys.stdin, may_be_result)
     several = len(listing.sources) + len(listing.problems) > 1
     if settings.to_stdout and (several or len(settings.decider.formats) != 1):
         raise UsageError("--output - takes one result and one --format")

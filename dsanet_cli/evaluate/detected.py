@@ -13,8 +13,9 @@ from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.errors import SourceError
 from dsanet_cli.evaluate.evaluation import ScoredVideo
 from dsanet_cli.evaluate.groundtruth import video_name
+from dsanet_cli.files.result_names import may_be_result
 from dsanet_cli.timeline.facts import TIME_STEP, ModelFacts
-from dsanet_cli.timeline.files import may_be_result, read_timeline
+from dsanet_cli.timeline.files import read_timeline
 from dsanet_cli.timeline.timeline import Timeline
 
 
@@ -36,7 +37,7 @@ def read_results(folder: Path) -> Detected:
         SourceError: there are none, or they are of several models.
         OutputError: a result that is damaged.
     """
-    paths = sorted(path for path in folder.rglob("*.json") if may_be_result(path))
+    paths = sorted(path for path in folder.rglob("*.json") if may_be_result(path.name))
     if not paths:
         raise SourceError(f"{folder}: no results in it; name the folder that detect wrote (its -o)")
     timelines = [read_timeline(path) for path in paths]

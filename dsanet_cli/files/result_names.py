@@ -17,6 +17,13 @@ SUMMARY_FILE = "summary.csv"
 PLOT_SOFTWARE = "dsanet"
 """That plots name as what drew them, by which they are told from other pictures."""
 PLOT_MARK = b"Software\0" + PLOT_SOFTWARE.encode()
+RESULT_SUFFIX = ".json"
+REVIEW = "review.json"
+"""How the names of files end that say what a person thinks of a result's events."""
+_OTHER_JSON = ("metrics.json", "extraction.json")
+"""Files that the program writes beside results."""
+PROXY = "proxy.mp4"
+"""How the names of small copies end that pages play instead of their videos."""
 _BEGINNING = 512
 """Bytes of a plot in which its mark stands."""
 _RESERVED = PurePath(SUMMARY_FILE).stem
@@ -93,14 +100,23 @@ KEPT_FOLDER_MARK = ".kept-by-detect"
 
 
 def is_made_film(path: Path) -> bool:
-    """Whether a video was made of another one, whose record lies beside it."""
-    return path.name.endswith(SCORES_FILM) and path.with_name(path.name.removesuffix(SCORES_FILM) + ".json").exists()
+    """Whether a video was made of another one, whose record or page lies beside it."""
+    with_scores, copy = path.name.removesuffix(SCORES_FILM), path.name.removesuffix(f".{PROXY}")
+    if with_scores != path.name:
+        return path.with_name(f"{with_scores}.json").exists()
+    return copy != path.name and path.with_name(f"{copy}.html").exists()
 
 
 def is_made_folder(folder: Path) -> bool:
     """Whether a folder is part of results: clips of a video whose record lies beside it, or features that were kept."""
     record = folder.with_name(folder.name.removesuffix(CLIPS_FOLDER) + ".json")
     return (folder.name.endswith(CLIPS_FOLDER) and record.exists()) or (folder / KEPT_FOLDER_MARK).exists()
+
+
+def may_be_result(name: str) -> bool:
+    """Whether a file in a folder of results is called as one: not hidden, and none of the others that are JSON."""
+    others = name in _OTHER_JSON or name.endswith(f".{REVIEW}")
+    return name.endswith(RESULT_SUFFIX) and not name.startswith(".") and not others
 
 
 def is_plot(picture: Path) -> bool:

@@ -11,6 +11,17 @@ function clock(seconds, decimals = 0) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}${part}` : `${minutes}:${two(whole % 60)}${part}`;
 }
 
+/** A function that gives the time of day, `14:13:26`, of a moment; empty where nobody knows when the recording began. */
+function timeOfDay(recorded) {
+  if (!recorded) return () => "";
+  try {
+    const format = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: recorded.timezone });
+    return (seconds) => format.format(recorded.milliseconds + 1000 * seconds);
+  } catch {
+    return () => ""; // a zone that this browser does not know
+  }
+}
+
 /** Makes an element with properties, and what is in it; texts are never read as HTML. */
 function make(name, properties = {}, ...children) {
   const element = document.createElement(name);

@@ -20,7 +20,9 @@ class Index {
       return (a, b) => value(a) - value(b);
     };
     for (const head of this.heads) head.querySelector("button").addEventListener("click", () => this.sort(head));
-    for (const field of this.fields) field.addEventListener("input", () => this.filter());
+    for (const field of this.fields) {
+      for (const type of ["input", "change"]) field.addEventListener(type, () => this.filter());
+    }
     document.querySelector("form").addEventListener("submit", (submit) => submit.preventDefault());
     this.filter();
   }

@@ -38,6 +38,8 @@ class IndexRow:
     """How many events are said to be true and false; empty where nobody looked."""
     first: float | None
     """Seconds at which the first event starts."""
+    recorded: str
+    """Date and time at which it began; empty where nobody knows."""
     duration: float
     """Seconds."""
     analysed: float
@@ -74,6 +76,7 @@ def index_row(result: Result, page: PurePath, is_there: bool, name: PurePath) ->
         events=len(timeline.events),
         reviewed=_reviewed(result),
         first=timeline.events[0].start if timeline.events else None,
+        recorded="" if timeline.video.recorded is None else f"{timeline.video.recorded.start:%Y-%m-%d %H:%M:%S}",
         duration=duration,
         analysed=timeline.coverage.analysed,
         curve=_curve(timeline, duration),
@@ -108,6 +111,7 @@ def render_index(rows: Sequence[IndexRow], program: str) -> str:
         labels=sorted({row.label for row in rows}),
         cameras=cameras if len(cameras) > 1 else [],
         reviewed=any(row.reviewed for row in rows),
+        recorded=any(row.recorded for row in rows),
         demonstration=next((row.demonstration for row in rows if row.demonstration), None),
         clock=_clock,
     )

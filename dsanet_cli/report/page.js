@@ -14,6 +14,7 @@ class Page {
       classes: data.classes,
     };
     this.rule = { ...data.rule };
+    this.day = timeOfDay(data.recorded);
     this.review = new ReviewStore(data);
     this.list = document.getElementById("events");
     this.chart = new Chart(data, this.curve, document.getElementById("plot"), (seconds) => this.player.seek(seconds));
@@ -64,13 +65,16 @@ class Page {
     const plot = this.chart.plot;
     plot.setAttribute("aria-valuenow", seconds.toFixed(1));
     plot.setAttribute("aria-valuetext", `${clock(seconds, 1)} of ${clock(this.data.duration)}`);
-    document.getElementById("now").textContent = clock(seconds, 1);
+    document.getElementById("now").textContent = [clock(seconds, 1), this.day(seconds)].filter(Boolean).join(" · ");
   }
 
   #mark(number) {
     if (number === this.current) return;
     this.current = number;
-    this.items.forEach(({ element }, at) => element.classList.toggle("current", at === number));
+    this.items.forEach(({ element }, at) => {
+      element.classList.toggle("current", at === number);
+      element.setAttribute("aria-current", String(at === number));
+    });
   }
 
   #picture(event) {
@@ -88,7 +92,8 @@ class Page {
         make("span", { className: "label" }),
         make("span", { className: "was" }),
         make("span", { className: "when", textContent: when }),
-        make("span", { className: "score", textContent: event.peak_score.toFixed(2), title: "highest score" })));
+        make("span", { className: "score", textContent: event.peak_score.toFixed(2), title: "highest score" }),
+        make("span", { className: "day", textContent: this.day(event.start) })));
     jump.addEventListener("click", () => this.go(number));
     const judge = (verdict, text) => {
       const button = make("button", { type: "button", className: `judge ${verdict}`, textContent: text });

@@ -41,7 +41,10 @@ def video_place(facts: VideoFacts, folder: Path | None) -> VideoPlace:
         return VideoPlace((), f"The video is at {printable(facts.path)}; open it from there.")
     if Path(facts.path).suffix.lower() in PICTURE_SUFFIXES or os.path.isdir(facts.path):
         return VideoPlace((), f"The result was made from pictures, {printable(facts.path)}; there is no video to play.")
-    return VideoPlace(tuple(dict.fromkeys(_sources(facts, folder))), printable(facts.real_path or facts.path))
+    where = printable(facts.real_path or facts.path)
+    if folder is None:
+        return VideoPlace((), f"The video was analysed as {where}; no way leads there from this page.")
+    return VideoPlace(tuple(dict.fromkeys(_sources(facts, folder))), where)
 
 
 def local_video(facts: VideoFacts, folder: Path) -> Path | None:
@@ -71,11 +74,9 @@ def file_url(place: Path) -> str:
     return "file://" + quote(os.fsencode(absolute if absolute.startswith("/") else f"/{absolute}"), safe="/:")
 
 
-def _sources(facts: VideoFacts, folder: Path | None) -> Iterator[str]:
+def _sources(facts: VideoFacts, folder: Path) -> Iterator[str]:
     typed = Path(os.path.abspath(facts.path.replace("\0", "")))
     real = typed if facts.real_path is None else Path(facts.real_path.replace("\0", ""))
-    if folder is None:
-        return
     found = local_video(facts, folder)
     if found is not None and os.path.abspath(found) not in (str(typed), str(real)):
         yield href(found, folder)  # it was moved together with the result

@@ -13,8 +13,6 @@ from typing import Self
 from dsanet_cli.errors import VideoError
 from dsanet_cli.timeline.timeline import Timeline
 
-PROXY = "proxy.mp4"
-"""How the names of copies end."""
 HEIGHT = 360
 """Pixels at most."""
 TICKS = 90_000

@@ -7,14 +7,15 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from dsanet_cli.errors import DsanetError, OutputError, SourceError
 from dsanet_cli.files.folders import Folder, open_folder
 from dsanet_cli.files.regular import read_regular
+from dsanet_cli.files.result_names import REVIEW, may_be_result
 from dsanet_cli.files.typed import as_path, scheme_of
-from dsanet_cli.timeline.files import LARGEST_RESULT, may_be_result, parse_timeline
-from dsanet_cli.timeline.review import REVIEW, Review, parse_review
+from dsanet_cli.timeline.files import LARGEST_RESULT, parse_timeline
+from dsanet_cli.timeline.review import Review, parse_review
 from dsanet_cli.timeline.thumbnails import LARGEST_THUMBNAILS, THUMBNAILS, read_thumbnails
 from dsanet_cli.timeline.timeline import Timeline
 
@@ -72,7 +73,9 @@ def find_results(arguments: Sequence[str]) -> Iterator[ResultFile | DsanetError]
             yield from _in_folder(argument)
         elif os.path.exists(argument):
             yield _file(argument)
-        elif matches := sorted(path for path in glob.glob(argument, recursive=True) if may_be_result(Path(path))):
+        elif matches := sorted(
+            path for path in glob.glob(argument, recursive=True) if may_be_result(os.path.basename(path))
+        ):
             yield from map(_file, matches)
         else:
             yield SourceError(f"{argument}: no such file; name results of detect (.json), or a folder of them")
@@ -87,7 +90,7 @@ def _file(path: str) -> ResultFile | DsanetError:
 def _in_folder(root: str) -> Iterator[ResultFile | DsanetError]:
     folder = open_folder(root)
     try:
-        names = sorted(name for name in folder.names() if may_be_result(name))
+        names = sorted(name for name in folder.names() if may_be_result(name.name))
         found = [
             ResultFile(root.rstrip("/") or root, name)
             for name in names

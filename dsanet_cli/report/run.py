@@ -11,11 +11,12 @@ from pathlib import Path, PurePath
 from dsanet_cli.console import plain_console, print_error, progress_bar
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.files.folders import Folder, open_folder
+from dsanet_cli.files.result_names import PROXY, REVIEW
 from dsanet_cli.files.typed import scheme_of
 from dsanet_cli.report.index import index_row, render_index
 from dsanet_cli.report.page import render_page
 from dsanet_cli.report.place import href, local_video, plays_everywhere, video_place
-from dsanet_cli.report.proxy import PROXY, ProxyMaker
+from dsanet_cli.report.proxy import ProxyMaker
 from dsanet_cli.report.results import Result, ResultFile, find_results, read_result
 from dsanet_cli.report.view import page_data
 from dsanet_cli.version import __version__
@@ -23,6 +24,8 @@ from dsanet_cli.version import __version__
 PROGRAM = f"dsanet {__version__}"
 PAGE = "html"
 INDEX_FILE = "index.html"
+INDEX_LIKE_PAGE = "page.html"
+"""How the page ends of a video that is called ``index``."""
 PAGE_MARK = b'<meta name="generator" content="dsanet '
 _BEGINNING = 1024
 """Bytes of a page in which its mark stands."""
@@ -56,7 +59,6 @@ def run_report(settings: ReportSettings) -> ReportOutcome:
 
     Raises:
         UsageError: copies are asked for where no video can be read or written.
-        OutputError: the index cannot be written.
     """
     if settings.proxy and settings.output is not None and scheme_of(settings.output):
         raise UsageError("--proxy writes to folders of this machine only; choose one with --output")
@@ -81,15 +83,12 @@ def report_folder(output: str, names: Sequence[PurePath], only_there: bool, quie
 
     Returns:
         How many failed.
-
-    Raises:
-        OutputError: the index cannot be written.
     """
     folder = open_folder(output)
     run = _Run(ReportSettings((output,), quiet=quiet))
     files = [ResultFile(output.rstrip("/") or output, name) for name in names]
     if only_there:
-        files = [file for file in files if folder.exists(file.beside(PAGE))]
+        files = [file for file in files if folder.exists(_page_name(file))]
     stale = [file for file in files if not _is_fresh(folder, file)]
     if not stale:
         return 0
@@ -119,7 +118,7 @@ class _Run:
         rows = []
         with self._proxies() as proxies, progress_bar(self._settings.quiet) as bar:
             for file in bar.track(list(dict.fromkeys([*listed, *files])), description="pages"):
-                page = _below(root, file).with_name(f"{file.stem}.{PAGE}")
+                page = _below(root, file).with_name(_page_name(file).name)
                 try:
                     result = read_result(file)
                     if file in wanted:
@@ -129,7 +128,10 @@ class _Run:
                     if file in wanted:
                         self.report(error)
         if several and rows:
-            self._write(target, PurePath(INDEX_FILE), render_index(rows, PROGRAM))
+            try:
+                self._write(target, PurePath(INDEX_FILE), render_index(rows, PROGRAM))
+            except DsanetError as error:
+                self.report(error)
         if self.done:
             first = next(row.page for row in rows if row.page)
             last = INDEX_FILE if several else first
@@ -146,8 +148,9 @@ class _Run:
         copy = None
         if place is not None:
             copy = self._copy(file, result, place, proxies)
-        depth = len(page.parts) - 1
-        index = "../" * depth + INDEX_FILE if several else None
+        folder, listing = open_folder(target), PurePath(INDEX_FILE)
+        listed = several or (folder.exists(listing) and _is_page(folder, listing))
+        index = "../" * (len(page.parts) - 1) + INDEX_FILE if listed else None
         data = page_data(
             result.timeline,
             file.stem,
@@ -194,11 +197,18 @@ def _is_page(folder: Folder, name: PurePath) -> bool:
 
 
 def _is_fresh(folder: Folder, file: ResultFile) -> bool:
-    """Whether a page is there that this version wrote after the result."""
-    page = file.beside(PAGE)
+    """Whether a page is there that this version wrote after the result, and after what was said of it."""
+    page, review = _page_name(file), file.beside(REVIEW)
     if not folder.exists(page) or f'"{PROGRAM}"'.encode() not in folder.read_ends(page, _BEGINNING)[0]:
         return False
-    return folder.modified(page) >= folder.modified(file.name)
+    others = [file.name, *([review] if folder.exists(review) else [])]
+    return folder.modified(page) >= max(map(folder.modified, others))
+
+
+def _page_name(file: ResultFile) -> PurePath:
+    """Where the page of a result goes, below its root; none takes the place of an index."""
+    page = file.beside(PAGE)
+    return file.beside(INDEX_LIKE_PAGE) if page.name.lower() == INDEX_FILE else page
 
 
 def _distinct(found: Iterable[ResultFile | DsanetError]) -> Iterator[ResultFile | DsanetError]:

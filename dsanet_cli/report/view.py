@@ -66,6 +66,16 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
+class Start:
+    """When the recording began."""
+
+    milliseconds: float
+    """Since 1970, UTC."""
+    timezone: str
+    """IANA name; times of day are in it."""
+
+
+@dataclass(frozen=True)
 class PageData:
     """All that the script of a page knows; texts are one printable line each."""
 
@@ -83,6 +93,7 @@ class PageData:
     """Whether the first of ``sources`` is a small copy."""
     format: str
     """What there is to say of its format where not all browsers play it; empty where they do."""
+    recorded: Start | None
     duration: float
     width: int
     height: int
@@ -130,6 +141,7 @@ def page_data(
         place=place.said,
         proxied=proxy is not None,
         format="" if plays_everywhere(video) else f"{video.codec} in {Path(video.path).suffix or 'a file'}",
+        recorded=_start(video),
         duration=max(video.duration, float(timeline.ends[-1]), 1e-3),
         width=width,
         height=height,
@@ -168,7 +180,8 @@ def video_name(video: VideoFacts) -> str:
 def headline(timeline: Timeline) -> str:
     """The video in a line: ``0:24.0 · 320 × 240 · 25 fps · h264``."""
     video = timeline.video
-    facts = [format_clock(video.duration, 1 if video.duration < 60 else 0)]
+    facts = [f"{video.recorded.start:%Y-%m-%d %H:%M:%S}"] if video.recorded else []
+    facts += [format_clock(video.duration, 1 if video.duration < 60 else 0)]
     facts += [f"{video.width} × {video.height}"] if video.width and video.height else []
     facts += [f"{float(video.fps):.4g} frames/s"] if video.fps else []
     facts += [video.codec] if video.codec else []
@@ -212,6 +225,11 @@ def _rule_line(rule: EventRule) -> str:
     return (
         f"from {rule.threshold:g} to below {rule.release:g}, {rule.merge_gap:g} s apart, {rule.min_length:g} s at least"
     )
+
+
+def _start(video: VideoFacts) -> Start | None:
+    recorded = video.recorded
+    return None if recorded is None else Start(1000 * recorded.start.timestamp(), recorded.timezone)
 
 
 def _shape(video: VideoFacts) -> tuple[int, int]:

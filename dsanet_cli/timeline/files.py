@@ -7,7 +7,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import PurePath
 from typing import IO, Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from dsanet_cli.names import cell, utf8_text
 from dsanet_cli.records import SchemaError, decode
 from dsanet_cli.timeline.facts import Coverage, Sampling
 from dsanet_cli.timeline.recorded import iso, moment
-from dsanet_cli.timeline.review import REVIEW
 from dsanet_cli.timeline.schema import TIMELINE_SCHEMA, AnyVersion, EventEntry, TimelineFile
 from dsanet_cli.timeline.timeline import Event, Timeline
 
@@ -28,8 +26,6 @@ OPTIONAL_SAMPLING = ("batch_size", "stream", "part", "snippet_seconds")
 """Entries that are left out where there is nothing to say."""
 LARGEST_RESULT = 2**31
 """Bytes; a month of video."""
-OTHER_FILES = ("metrics.json", "extraction.json")
-"""JSON files that the program writes beside results."""
 
 
 def write_json(timeline: Timeline, stream: IO[str]) -> None:
@@ -75,12 +71,6 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
     _write_array(stream, "events", (_event_line(e, timeline) for e in timeline.events))
     verdict = dataclasses.asdict(timeline.verdict) | {"score": _six(timeline.verdict.score)}
     stream.write(f'  "verdict": {_dump(verdict)}\n}}\n')
-
-
-def may_be_result(path: PurePath) -> bool:
-    """Whether a file in a folder of results has the name of one: not hidden, and none of the others that are JSON."""
-    others = path.name in OTHER_FILES or path.name.endswith(f".{REVIEW}")
-    return path.suffix == ".json" and not path.name.startswith(".") and not others
 
 
 def write_csv(timeline: Timeline, stream: IO[str]) -> None:

@@ -22,8 +22,6 @@ from dsanet_cli.names import utf8_text
 from dsanet_cli.records import PRINTABLE, Name, PathText, SchemaError, Seconds, Sha256, Share, decode
 from dsanet_cli.timeline.timeline import Event
 
-REVIEW = "review.json"
-"""How the names of such files end."""
 LARGEST_REVIEW = 2**26
 """Bytes."""
 
@@ -115,16 +113,14 @@ def write_review(review: Review, path: Path) -> None:
         stream.write(f'{{\n{head},\n  "events": [{lines}]\n}}\n')
 
 
-def said_of(event: Event, entries: Sequence[ReviewedEvent]) -> ReviewedEvent | None:
-    """The entry that belongs to an event: the one whose peak lies in it, or that holds the event's peak.
+def belongs(entry: ReviewedEvent, event: Event) -> bool:
+    """Whether an entry is about an event: its peak lies in the event, or it holds the event's peak."""
+    return event.start <= entry.peak_time <= event.end or entry.start <= event.peak_time <= entry.end
 
-    Of several, the one that shares the most time with it, and of those the first.
-    """
-    there = [
-        entry
-        for entry in entries
-        if event.start <= entry.peak_time <= event.end or entry.start <= event.peak_time <= entry.end
-    ]
+
+def said_of(event: Event, entries: Sequence[ReviewedEvent]) -> ReviewedEvent | None:
+    """The entry that belongs to an event; of several, the one that shares the most time with it, of those the first."""
+    there = [entry for entry in entries if belongs(entry, event)]
     return max(there, key=lambda entry: min(event.end, entry.end) - max(event.start, entry.start), default=None)
 
 

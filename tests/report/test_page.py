@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from browser import click_at, complaints, find, moment, press, resize, shown_frame, texts, until, visit
@@ -11,7 +13,7 @@ from commands import run
 from results import CLASSES, SECONDS, make_timeline, write_analysed, write_result
 
 from dsanet_cli.report.run import ReportSettings, run_report
-from dsanet_cli.timeline.facts import Coverage, ModelFacts
+from dsanet_cli.timeline.facts import Coverage, ModelFacts, Recorded
 from dsanet_cli.timeline.files import read_timeline
 
 EVIL = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
@@ -186,6 +188,21 @@ def test_what_was_not_analysed_is_shown(browser, folder):
     assert "90.0% analysed" in texts(browser, ".about")[0]
     find(browser, "footer [data-seek]").click()
     assert moment(browser) == 8
+
+
+def test_the_time_of_day_stands_beside_the_offset(browser, folder):
+    began = Recorded(datetime(2026, 3, 29, 1, 59, 50, tzinfo=ZoneInfo("Europe/Berlin")), "Europe/Berlin", "option")
+    timeline = make_timeline()
+    timeline = dataclasses.replace(timeline, video=dataclasses.replace(timeline.video, recorded=began))
+    result = write_result(folder / "clock", timeline)
+    other = write_result(folder / "clock", make_timeline("other.mp4"), "other")
+    run_report(ReportSettings((str(result), str(other)), quiet=True))
+    visit(browser, result.with_suffix(".html"))
+    assert texts(browser, ".event .day") == ["01:59:53", "03:00:02", "03:00:09"], "the clocks are put forward at 2"
+    assert texts(browser, "#now") == ["0:00.0 · 01:59:50"]
+    assert texts(browser, "header > .about")[0].startswith("2026-03-29 01:59:50 · ")
+    visit(browser, folder / "clock" / "index.html")
+    assert sorted(texts(browser, "td.recorded")) == ["", "2026-03-29 01:59:50"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

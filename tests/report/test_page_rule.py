@@ -42,11 +42,15 @@ def _random_curve(rng):
     scores = rng.random(n).astype(np.float32)
     if rng.random() < 0.5:
         scores = np.convolve(scores, np.ones(3) / 3)[:n].astype(np.float32)
+    if rng.random() < 0.5:
+        scores = np.round(scores, 1)  # equal ones, and such as 0.7, which is less in float32
+    if rng.random() < 0.2:
+        scores[rng.random(n) < 0.7] = 0
     lengths = np.round(rng.choice([0.0, 0.04, 0.64, 1.0], n), 3)
     gaps = np.round(rng.choice([0.0, 0.0, 0.0, 0.001, 0.5, 2.0, 2.001, 5.0], n), 3)
     starts = np.round(np.cumsum(lengths + gaps) - lengths, 3)
     share = rng.dirichlet(np.ones(4), n).astype(np.float32)
-    levels = rng.choice([0.0, 0.3, 0.5, 0.55, 1.0, float(scores[rng.integers(n)])], 2)
+    levels = rng.choice([0.0, 0.3, 0.5, 0.7, 1.0, float(scores[rng.integers(n)])], 2)
     rule = EventRule(
         threshold=float(levels[0]),
         release=float(levels[1]),

@@ -73,3 +73,28 @@ def test_what_is_no_picture_is_passed_over():
         archive.writestr("dsanet/4.000.jpg", bytes(500_000))  # small in the archive
     assert read_thumbnails(packed.getvalue()) == {}
     assert decode_thumbnail(b"\xff\xd8\xff no picture") is None
+
+
+def packed(entries, compression=zipfile.ZIP_STORED):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+JPEG = read_thumbnails(write_thumbnails({1.0: picture(1)}, None))[1.0]
+STRANGE = {
+    "no archive": b"PK\x03\x04 and no more",
+    "nothing": b"",
+    "a path": packed({"dsanet/../../x.jpg": JPEG, "/etc/x.jpg": JPEG}),
+    "another name": packed({"dsanet/soon.jpg": JPEG, "dsanet/nan.jpg": JPEG, "dsanet/1e9.jpg": JPEG}),
+    "no picture": packed({"dsanet/1.000.jpg": b"<svg onload=alert(1)>"}),
+    "too large": packed({"dsanet/1.000.jpg": JPEG + bytes(2**20)}),
+    "a bomb": packed({"dsanet/1.000.jpg": JPEG + bytes(2**19)}, zipfile.ZIP_DEFLATED),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_what_is_no_picture_is_left_out(case):
+    assert read_thumbnails(STRANGE[case]) == {}
