@@ -130,6 +130,8 @@ class HeadConfig:
     normal_share: Share = 0.8
     normality_heads: Heads = 8
     normality_layers: Layers = 8
+    standardised: bool = False
+    """Whether features are centred and scaled first, by means and deviations that are part of the head's weights."""
 
     def __post_init__(self) -> None:
         for heads in (self.temporal_heads, self.normality_heads):

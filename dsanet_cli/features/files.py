@@ -31,13 +31,7 @@ def load_features(path: Path, width: int) -> FloatArray:
     Raises:
         FeatureError: missing, not a numeric (N, ``width``) array, empty, too large, or not finite.
     """
-    try:
-        array = open_array(path)
-    except FileNotFoundError as error:
-        raise FeatureError(f"{path}: no such feature file") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FeatureError(f"{path}: not a feature file ({reason}); extract it again") from error
+    array = _opened(path)
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
         found = f"{str(array.dtype)[:40]!r} {array.shape}"
         raise FeatureError(f"{path}: expected floating-point features of shape (N, {width}), found {found}")
@@ -54,6 +48,26 @@ def load_features(path: Path, width: int) -> FloatArray:
     if not np.isfinite(features).all():
         raise FeatureError(f"{path}: holds values that are not finite; extract it again")
     return features
+
+
+def count_snippets(path: Path) -> int:
+    """Snippets in a feature file, read from its header.
+
+    Raises:
+        FeatureError: missing, or no feature file.
+    """
+    array = _opened(path)
+    return array.shape[0] if array.ndim else 0
+
+
+def _opened(path: Path) -> NDArray[Any]:
+    try:
+        return open_array(path)
+    except FileNotFoundError as error:
+        raise FeatureError(f"{path}: no such feature file") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FeatureError(f"{path}: not a feature file ({reason}); extract it again") from error
 
 
 def open_array(path: Path) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dsanet_cli.config import HeadConfig
 from dsanet_cli.head.alignment import FineGrainedAlignment, decoupled_logits
-from dsanet_cli.head.layers import Mlp
+from dsanet_cli.head.layers import Mlp, Standardise
 from dsanet_cli.head.normality import NormalityModel
 from dsanet_cli.head.temporal import TemporalEncoder
 from dsanet_cli.head.text_adapter import Prompts, TextAdapter
@@ -81,6 +81,7 @@ class DSANetHead(nn.Module):
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()
         self.config = config
+        self.standardise = Standardise(config.width) if config.standardised else None
         self.temporal = TemporalEncoder(config)
         self.score = CoarseScore(config.width)
         self.alignment = FineGrainedAlignment(config.width)
@@ -93,6 +94,8 @@ class DSANetHead(nn.Module):
             lengths: valid snippets (B,), each from 1 to T, on the features' device.
             text_features: E (C, D).
         """
+        if self.standardise is not None:
+            features = self.standardise(features, lengths)
         visual = self.temporal(features, lengths)
         logits1 = self.score(visual)
         logits2 = self.alignment(visual, logits1, text_features)

@@ -37,3 +37,26 @@ class Mlp(nn.Module):
 def valid_snippets(lengths: Tensor, window: int) -> Tensor:
     """Which of ``window`` positions hold a snippet and not padding: lengths (B,) → bool (B, T)."""
     return torch.arange(window, device=lengths.device) < lengths[:, None]
+
+
+class Standardise(nn.Module):
+    """Centres and scales each feature by what a training set has; padding stays 0. Not fitted, it changes nothing."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def fit(self, mean: Tensor, deviation: Tensor) -> None:
+        """Take the means (D,) and standard deviations (D,) of a training set; a feature that never varies becomes 0."""
+        varies = deviation > 0
+        self.mean.copy_(mean)
+        self.scale.copy_(torch.where(varies, 1 / torch.where(varies, deviation, 1.0), 0.0))
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """X (B, T, D) of ``lengths`` (B,) → the same shape."""
+        padding = ~valid_snippets(lengths, features.shape[1])
+        return ((features - self.mean) * self.scale).masked_fill(padding[:, :, None], 0.0)

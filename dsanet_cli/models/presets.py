@@ -46,6 +46,8 @@ class Preset:
     seed: int = 234
     encoder: EncoderConfig = PUBLISHED_ENCODER
     parts: Parts = ALL_PARTS
+    patience: int | None = None
+    """Validations without improvement after which training ends; None: it takes all its epochs."""
 
     def classes_of(self, label: str) -> tuple[str, ...]:
         """Class names of a list entry's label: one of ``labels``, or several joined by ``-``, of which ``0`` fills.

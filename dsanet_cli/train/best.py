@@ -117,6 +117,7 @@ class BestModel:
             "epochs": preset.epochs,
             "batch size": preset.batch_size,
             "learning rate": preset.learning_rate,
+            "features": "centred and scaled" if preset.head.standardised else "as they are",
             "seed": preset.seed,
             "steps": f"{trainer.steps} of {trainer.total_steps}",
             "held out": "whole groups" if self._selection.by_groups else "single videos",

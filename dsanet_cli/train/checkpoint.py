@@ -39,6 +39,8 @@ class Checkpoint:
     """What a training must have in common with this one to resume from it."""
     epochs: int
     """Epochs of the whole training."""
+    patience: int | None
+    """Validations without improvement after which it ends."""
     state: Mapping[str, Any]
     """``Trainer.state_dict``."""
 
@@ -54,7 +56,13 @@ def save_checkpoint(path: Path, trainer: Trainer, facts: Mapping[str, str]) -> N
     Raises:
         OutputError: the file cannot be written.
     """
-    saved = {"facts": dict(facts), "epochs": trainer.preset.epochs, "state": trainer.state_dict()}
+    preset = trainer.preset
+    saved = {
+        "facts": dict(facts),
+        "epochs": preset.epochs,
+        "patience": preset.patience,
+        "state": trainer.state_dict(),
+    }
     with atomic_write(path, "wb", sync=True) as stream:
         torch.save(saved, stream)
 
@@ -68,7 +76,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with open_regular(path) as stream:
             saved = torch.load(stream, map_location="cpu", weights_only=True)
-        return Checkpoint(path, dict(saved["facts"]), int(saved["epochs"]), dict(saved["state"]))
+        patience = saved.get("patience")
+        return Checkpoint(
+            path,
+            dict(saved["facts"]),
+            int(saved["epochs"]),
+            None if patience is None else int(patience),
+            dict(saved["state"]),
+        )
     except _DAMAGED as error:
         raise _damaged(path) from error
 

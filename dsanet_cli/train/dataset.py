@@ -18,6 +18,8 @@ from dsanet_cli.features.lists import ListedFeature
 from dsanet_cli.models.presets import Preset
 
 NORMAL_CLASS = 0
+_ROUNDING = 1e-5
+"""Share of a mean below which a deviation is what rounding leaves of none."""
 _CROP = re.compile(r"__\d+$")
 
 
@@ -138,6 +140,25 @@ def load_batch(videos: Sequence[LabelledFeatures], preset: Preset) -> Batch:
         torch.tensor([length for _, length in fitted]),
         labels,
     )
+
+
+def feature_statistics(videos: Sequence[LabelledFeatures], preset: Preset) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and standard deviation (D,) of the features that batches hold, padding left out; float32.
+
+    Raises:
+        FeatureError: a file that is missing or does not fit.
+    """
+    count, total, squares = 0, np.zeros(preset.head.width), np.zeros(preset.head.width)
+    for video in videos:
+        fitted, length = fit_length(load_features(video.path, preset.head.width), preset.head.window)
+        features = fitted[:length].astype(np.float64)
+        count += length
+        total += features.sum(axis=0)
+        squares += (features**2).sum(axis=0)
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    deviation[deviation <= _ROUNDING * np.abs(mean)] = 0
+    return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
 
 
 def one_crop_each(videos: Sequence[LabelledFeatures]) -> list[LabelledFeatures]:

@@ -27,6 +27,7 @@ from dsanet_cli.models.presets import PRESETS, PUBLISHED_SNIPPET_SECONDS, Preset
 from dsanet_cli.text import format_clock
 from dsanet_cli.train.best import BestModel
 from dsanet_cli.train.checkpoint import CHECKPOINT_FILE, go_on, read_checkpoint, save_checkpoint
+from dsanet_cli.train.choice import describe, fit_steps, fit_window, own_rate
 from dsanet_cli.train.dataset import LabelledFeatures, label_features
 from dsanet_cli.train.encoder import TrainingEncoder, training_encoder
 from dsanet_cli.train.log import TrainingLog
@@ -35,10 +36,6 @@ from dsanet_cli.train.start import classes_of_model, start_from, with_head_of
 from dsanet_cli.train.trainer import Step, Trainer
 
 BEST, LAST = "best", "last"
-OWN_STEPS = 1000
-"""Fewest steps of a training on the user's own classes, unless ``--epochs`` is given; UCF-Crime takes 1,250."""
-OWN_BATCHES_PER_EPOCH = 4
-"""Fewest batches of an epoch on the user's own classes; batches of a small list are made smaller."""
 WHAT_MADE_THEM = EncoderChoice()
 """No choice: the encoder that the features were made with."""
 Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]
@@ -115,17 +112,14 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
         log.print(note)
     videos = label_features(listed, preset)
     device = choose_device(settings.device)
-    if settings.truth is not None and settings.test_list is not None and settings.select_on_test:
-        tested, untested = _present(settings.test_list, settings, log)
-        missing += untested
-        encoder.check([row.path for row in tested])
-        selection = on_test_list(videos, preset, tested, settings.truth)
-    else:
-        selection = on_training_list(videos, preset, device)
-    preset = _sized(preset, settings, selection.training)
+    if settings.preset is None and start is None:  # a model's head has a window of its own
+        preset = fit_window(preset, videos)
+    selection, untested = _selection(settings, videos, preset, encoder, device, log)
+    if settings.preset is None:
+        preset = fit_steps(preset, selection.training, settings.epochs, settings.batch_size)
     saved = read_checkpoint(settings.output / LAST / CHECKPOINT_FILE) if settings.resume else None
     if saved is not None and settings.epochs is None:
-        preset = dataclasses.replace(preset, epochs=saved.epochs)
+        preset = dataclasses.replace(preset, epochs=saved.epochs, patience=saved.patience)
     trainer = Trainer(preset, selection.training, encoder.clip, device, settings.precision)
     facts = {**_facts(settings, preset, selection), "start": "" if start is None else start.sha256}
     if start is not None:
@@ -138,25 +132,52 @@ def run_training(settings: TrainSettings, stopping: Stopping = never) -> TrainOu
         f"training on {len(selection.training)} feature files for {preset.epochs} epochs of "
         f"{trainer.sampler.batches_per_epoch} steps, on {trainer.device}; {selection.remark}"
     )
+    if settings.preset is None:
+        log.print(describe(preset))
     best = BestModel(settings.output / BEST, encoder, selection, _snippet_seconds(settings, start))
     for line in (*(f"warning: {doubt}" for doubt in selection.warnings), *best.notes):
         log.print(line)
     finished = _train(trainer, selection, best, settings, facts, stopping, log)
+    _conclude(trainer, selection, best, settings, finished, log)
+    return TrainOutcome(finished, missing + untested)
+
+
+def _selection(
+    settings: TrainSettings,
+    videos: Sequence[LabelledFeatures],
+    preset: Preset,
+    encoder: TrainingEncoder,
+    device: torch.device,
+    log: Console,
+) -> tuple[Selection, int]:
+    """What to train on and how to choose weights, and how many files of the test list are missing."""
+    if settings.truth is None or settings.test_list is None or not settings.select_on_test:
+        return on_training_list(videos, preset, device), 0
+    tested, missing = _present(settings.test_list, settings, log)
+    encoder.check([row.path for row in tested])
+    return on_test_list(videos, preset, tested, settings.truth), missing
+
+
+def _conclude(
+    trainer: Trainer, selection: Selection, best: BestModel, settings: TrainSettings, finished: bool, log: Console
+) -> None:
+    """Write the model as it is in the end, and say how good it is."""
     judged = best.judge(trainer) if finished else None
     if trainer.best > -math.inf:
         config = best.write(trainer, None if judged is None else judged.comparison.as_metrics())
-    if finished:
-        if judged is not None:
-            judged.write(settings.output)
-            for line in judged.comparison.lines():
-                log.print(line)
-        log.print(
-            f"best {selection.figure_name} {trainer.best:.4f}, event threshold {config.events.threshold}; "
-            f"use it with --model {settings.output / BEST}"
-        )
-    else:
+    if not finished:
         log.print(f"stopped after step {trainer.steps} of {trainer.total_steps}; go on with --resume")
-    return TrainOutcome(finished, missing)
+        return
+    if trainer.steps < trainer.total_steps:
+        log.print(f"ended after step {trainer.steps}: no improvement in {trainer.unimproved} validations")
+    if judged is not None:
+        judged.write(settings.output)
+        for line in judged.comparison.lines():
+            log.print(line)
+    log.print(
+        f"best {selection.figure_name} {trainer.best:.4f}, event threshold {config.events.threshold}; "
+        f"use it with --model {settings.output / BEST}"
+    )
 
 
 def _snippet_seconds(settings: TrainSettings, start: Model | None) -> float | None:
@@ -206,7 +227,7 @@ def _preset(
         else:
             own = classes_of_labels({row.label for row in listed}, settings.train_list)
             own = own if start is None else classes_of_model(start, own)
-        preset = own_preset(name, own, encoder.config, encoder.clip)
+        preset = own_rate(own_preset(name, own, encoder.config, encoder.clip))
     if start is not None:
         preset = with_head_of(preset, start, encoder, published=settings.preset is not None)
     parts = Parts(**{f.name: f.name not in settings.without for f in dataclasses.fields(Parts)})
@@ -218,21 +239,6 @@ def _preset(
         learning_rate=settings.learning_rate or preset.learning_rate,
         seed=preset.seed if settings.seed is None else settings.seed,
     )
-
-
-def _sized(preset: Preset, settings: TrainSettings, training: Sequence[LabelledFeatures]) -> Preset:
-    """Batches and epochs for the size of the user's own list, where they are not given; presets stay as published."""
-    if settings.preset is not None:
-        return preset
-    normal = sum(video.normal for video in training)
-    fewer = min(normal, len(training) - normal)
-    if settings.batch_size is None:
-        half = min(preset.batch_size // 2, fewer // OWN_BATCHES_PER_EPOCH)
-        preset = dataclasses.replace(preset, batch_size=2 * max(1, half))
-    if settings.epochs is None:
-        batches = max(1, fewer // (preset.batch_size // 2))
-        preset = dataclasses.replace(preset, epochs=max(preset.epochs, math.ceil(OWN_STEPS / batches)))
-    return preset
 
 
 def _facts(settings: TrainSettings, preset: Preset, selection: Selection) -> dict[str, str]:
@@ -288,7 +294,7 @@ def _train(
             left = "best/ holds the best weights before that" if trainer.best > -math.inf else "it leaves no model"
             raise TrainingError(f"{settings.output}: {error}; {left}") from error
     training_log.draw()
-    return trainer.steps == trainer.total_steps
+    return trainer.finished
 
 
 def _line(step: Step, trainer: Trainer) -> str:

@@ -18,7 +18,7 @@ from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.head.losses import Losses, alignment_loss, all_losses, classification_loss
 from dsanet_cli.head.text_adapter import Prompts, plain_text_features, tokenise
 from dsanet_cli.models.presets import Preset
-from dsanet_cli.train.dataset import Batch, LabelledFeatures, Sampler
+from dsanet_cli.train.dataset import Batch, LabelledFeatures, Sampler, feature_statistics
 from dsanet_cli.train.optim import WARMUP_ITERATIONS, StableAdamW, epoch_cosine, load_compiler, reset_rate, warm_cosine
 
 Validate = Callable[[DSANet, Tensor], float]
@@ -76,6 +76,8 @@ class Trainer:
         self.dtype = dtype
         self.sampler = Sampler(videos, preset, torch.Generator().manual_seed(preset.seed))
         self.model = DSANet(preset.head).to(device)
+        if self.model.head.standardise is not None:
+            self.model.head.standardise.fit(*feature_statistics(videos, preset))
         self.clip = clip.to(device).requires_grad_(False).eval()
         self.prompts: Prompts = tokenise(preset.classes, context_length=clip.context_length).to(device)
         normality = list(self.model.normality.parameters())
@@ -92,12 +94,20 @@ class Trainer:
         )
         self.steps = 0
         self.best = -math.inf
+        self.unimproved = 0
+        """Validations since the best one."""
         self._best_state = copy.deepcopy(self.model.state_dict())
 
     @property
     def total_steps(self) -> int:
         """Steps of the whole training."""
         return self.preset.epochs * self.sampler.batches_per_epoch
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done, or validations have not improved for as long as the preset waits."""
+        waited = self.preset.patience is not None and self.unimproved >= self.preset.patience
+        return waited or self.steps == self.total_steps
 
     def text_features(self) -> Tensor:
         """Class text features E (C, D) of the current weights."""
@@ -106,14 +116,14 @@ class Trainer:
         return plain_text_features(self.clip, self.prompts)
 
     def train(self, validate: Validate) -> Iterator[Step]:
-        """Train from the current step to the end of the last epoch.
+        """Train from the current step to the end of the last epoch, or until validations no longer improve.
 
         Every epoch ends with the weights that validated best so far, as the released code has it.
 
         Raises:
             TrainingError: loss or weights are not finite; the best weights are kept.
         """
-        while self.steps < self.total_steps:
+        while not self.finished:
             epoch, number = divmod(self.steps, self.sampler.batches_per_epoch)
             if number == 0 and self.steps:
                 self.sampler.shuffle()
@@ -183,6 +193,7 @@ class Trainer:
         return {
             "steps": self.steps,
             "best": self.best,
+            "unimproved": self.unimproved,
             "model": self.model.state_dict(),
             "best_model": self._best_state,
             "optimiser": self._optimiser.state_dict(),
@@ -196,7 +207,7 @@ class Trainer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go back to where ``state_dict`` was taken."""
-        self.steps, self.best = state["steps"], state["best"]
+        self.steps, self.best, self.unimproved = state["steps"], state["best"], state.get("unimproved", 0)
         self.model.load_state_dict(state["model"])
         self._best_state = state["best_model"]
         self._optimiser.load_state_dict(state["optimiser"])
@@ -210,6 +221,7 @@ class Trainer:
 
     def reset_rates(self) -> None:
         """Take the learning rates of the preset's epochs, after a state of a training of another number of them."""
+        self.unimproved = 0
         reset_rate(self._schedule)
         reset_rate(self._normality_schedule)
 
@@ -238,7 +250,9 @@ class Trainer:
         self.model.train()
         if not math.isfinite(figure):
             raise self._diverged()
+        self.unimproved += 1
         if figure > self.best:
+            self.unimproved = 0
             self.best, self._best_state = figure, copy.deepcopy(self.model.state_dict())
         return figure
 

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,35 @@ def test_features_that_do_not_fit(
 def test_more_than_a_window(head: DSANetHead, text_features: torch.Tensor) -> None:
     with pytest.raises(FeatureError, match="13 snippets"):
         score_window(head, torch.zeros(13, 24), text_features, TEMPERATURE)
+
+
+def test_a_head_scales_features_by_its_own_means_and_deviations(head: DSANetHead, text_features: torch.Tensor) -> None:
+    """The same as one that is given scaled features, padding and all; and its weights say by what."""
+    scaling = DSANetHead(dataclasses.replace(SMALL, standardised=True))
+    assert scaling.load_state_dict(head.state_dict(), strict=False).missing_keys == [
+        "standardise.mean",
+        "standardise.scale",
+    ]
+    features = 3 * torch.randn(17, 24) + 5
+    mean, deviation = features.mean(dim=0), features.std(dim=0)
+    unfitted = score_snippets(scaling, features, text_features, TEMPERATURE)
+    torch.testing.assert_close(unfitted, score_snippets(head, features, text_features, TEMPERATURE))
+    scaling.standardise.fit(mean, deviation)
+    expected = score_snippets(head, (features - mean) / deviation, text_features, TEMPERATURE)
+    found = score_snippets(scaling, features, text_features, TEMPERATURE)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(found.scores, unfitted.scores, atol=1e-4)
+
+
+def test_a_feature_that_did_not_vary_in_training_says_nothing(text_features: torch.Tensor) -> None:
+    head = DSANetHead(dataclasses.replace(SMALL, standardised=True))
+    head.standardise.fit(torch.zeros(24), torch.arange(24.0))
+    features = torch.randn(6, 24)
+    changed = features.clone()
+    changed[:, 0] += 1000
+    one, other = (score_snippets(head, x, text_features, TEMPERATURE) for x in (features, changed))
+    torch.testing.assert_close(one, other)
+
+
+def test_a_head_as_it_was_has_no_such_weights(head: DSANetHead) -> None:
+    assert not [name for name in head.state_dict() if "standardise" in name]

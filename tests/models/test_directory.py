@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import CLASSES, WIDTH, save_tiny_model, tiny_clip, tiny_config
+from tiny import CLASSES, HEAD, WIDTH, save_tiny_model, tiny_clip, tiny_config
 
 from dsanet_cli.config import ModelConfig
 from dsanet_cli.encoder.clip import tower_sha256
 from dsanet_cli.errors import ModelError, OutputError
+from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.models.directory import (
     BUILT_IN_MODEL,
     find_model,
@@ -22,6 +23,7 @@ from dsanet_cli.models.directory import (
     load_model,
     load_text_adapter,
     read_config,
+    save_model,
     user_models_folder,
 )
 from dsanet_cli.records import decode_exactly, to_json
@@ -87,6 +89,31 @@ def test_a_config_that_does_not_fit_names_the_entry(directory, change, message):
     path.write_text(json.dumps(data))
     with pytest.raises(ModelError, match=message):
         load_model(str(directory))
+
+
+def test_a_model_of_before_features_were_scaled_loads_unchanged(directory):
+    """Its configuration has no such entry, and its head no such weights."""
+    before = load_model(directory)
+    path = directory / "config.json"
+    config = json.loads(path.read_text())
+    del config["head"]["standardised"]
+    path.write_text(json.dumps(config))
+    after = load_model(directory)
+    assert after.config == before.config
+    assert all(torch.equal(after.head.state_dict()[name], value) for name, value in before.head.state_dict().items())
+    assert after.head.standardise is None
+
+
+def test_a_head_that_scales_features_keeps_its_numbers(tmp_path):
+    head_config = dataclasses.replace(HEAD, standardised=True)
+    head = DSANetHead(head_config)
+    head.standardise.fit(torch.arange(WIDTH) + 1.0, torch.arange(WIDTH) + 2.0)
+    config = dataclasses.replace(tiny_config(), head=head_config)
+    tower = tiny_clip().visual.state_dict()
+    save_model(tmp_path / "scaled", config, head.state_dict(), torch.eye(3, WIDTH), tower)
+    loaded = load_model(tmp_path / "scaled").head.standardise
+    torch.testing.assert_close(loaded.mean, head.standardise.mean)
+    torch.testing.assert_close(loaded.scale, 1 / (torch.arange(WIDTH) + 2.0))
 
 
 def test_config_that_is_not_json(directory):

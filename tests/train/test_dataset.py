@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny import CLASSES, HEAD, WIDTH
@@ -11,7 +12,14 @@ from toy_features import write_toy_features
 from dsanet_cli.errors import SourceError
 from dsanet_cli.features.lists import ListedFeature
 from dsanet_cli.models.presets import UCF_CRIME
-from dsanet_cli.train.dataset import LabelledFeatures, Sampler, label_features, load_batch, one_crop_each
+from dsanet_cli.train.dataset import (
+    LabelledFeatures,
+    Sampler,
+    feature_statistics,
+    label_features,
+    load_batch,
+    one_crop_each,
+)
 
 PRESET = dataclasses.replace(UCF_CRIME, classes=CLASSES, head=HEAD, batch_size=8)
 
@@ -93,3 +101,19 @@ def test_several_classes_in_one_video(videos):
 def test_one_crop_of_each_video(tmp_path):
     videos = write_toy_features(tmp_path, videos=4, crops=2)
     assert one_crop_each(videos) == videos[::2]
+
+
+def test_statistics_are_of_what_batches_hold_without_padding(videos):
+    batch = load_batch(videos, PRESET)
+    rows = torch.cat([features[:length] for features, length in zip(batch.features, batch.lengths, strict=True)])
+    mean, deviation = feature_statistics(videos, PRESET)
+    torch.testing.assert_close(mean, rows.mean(dim=0), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(deviation, rows.std(dim=0, unbiased=False), atol=1e-5, rtol=1e-4)
+
+
+def test_a_feature_that_never_varies_has_no_deviation(tmp_path):
+    features = np.full((1000, WIDTH), 0.1, np.float32)
+    features[:, 1] = np.linspace(-1, 1, 1000)
+    np.save(tmp_path / "a.npy", features)
+    _, deviation = feature_statistics([LabelledFeatures(tmp_path / "a.npy", (0,))], PRESET)
+    assert deviation.nonzero().tolist() == [[1]]

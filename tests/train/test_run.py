@@ -30,6 +30,7 @@ from dsanet_cli.evaluate.evaluation import TruthFiles
 from dsanet_cli.features.sidecar import Extraction, MadeFrom, read_extraction, write_extraction
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
+from dsanet_cli.train import choice
 from dsanet_cli.train import run as train_command
 from dsanet_cli.train.run import TrainOutcome, TrainSettings, run_training
 from dsanet_cli.train.trainer import Trainer
@@ -384,7 +385,9 @@ def test_the_held_out_figures_stand_beside_logistic_regression(straight, command
     assert {Path(row["path"]).parent for row in videos} == {features}
     again = run(*command, "cams", "--resume", cwd=shutil.copytree(straight.parent, tmp_path / "copy"))
     assert "4 anomalous and 3 normal held-out videos, AUC over whole videos:" in again.stderr
-    assert f"this head {value:.3f}, logistic regression on mean and spread" in again.stderr
+    plain = written["the same of logistic regression on mean and spread"][0]
+    assert f"this head {value:.3f}, a little too good, as its weights were chosen by these videos" in again.stderr
+    assert f"logistic regression on mean and spread of the same features {plain:.3f}\n" in again.stderr
     assert "too few to tell how good the head is" in again.stderr
 
 
@@ -538,10 +541,63 @@ def test_own_classes_and_prompts(settings, tmp_path):
     assert [(c.name, len(c.prompts)) for c in config.classes] == [("calm", 1), ("trouble", 2)]
 
 
-def test_a_small_list_gets_small_batches_and_many_epochs(settings, monkeypatch, capsys):
-    monkeypatch.setattr(train_command, "OWN_STEPS", 50)
-    run_training(settings(epochs=None, batch_size=None))
-    assert "for 13 epochs of 4 steps" in capsys.readouterr().err
+def test_a_small_list_is_set_up_by_what_it_holds(settings, tmp_path, monkeypatch, capsys):
+    """13 normal and 12 anomalous videos of up to 19 snippets are left to train on; attention spans 8."""
+    monkeypatch.setattr(choice, "LEAST_STEPS", 30)
+    monkeypatch.setattr(choice, "LEAST_EPOCHS", 2)
+    run_training(settings(epochs=None, batch_size=None, learning_rate=None))
+    printed = capsys.readouterr().err
+    assert "for 3 epochs of 12 steps" in printed
+    assert (
+        "windows of 24 snippets, batches of 2, learning rate 0.0022, features centred and scaled, ended early"
+        in printed
+    )
+    config = load_model(str(tmp_path / "out" / "best")).config
+    assert (config.head.window, config.head.standardised) == (24, True)
+    assert config.training["features"] == "centred and scaled"
+    assert config.training["batch size"] == 2
+
+
+def test_a_training_ends_where_validations_no_longer_improve(settings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(choice, "LEAST_STEPS", 400)
+    monkeypatch.setattr(choice, "PATIENCE", 0.01)
+    whole = run_training(settings(epochs=None, learning_rate=1e-12, batch_size=8))
+    assert whole.finished
+    printed = capsys.readouterr().err
+    ended = re.search(r"ended after step (\d+): no improvement in 2 validations", printed)
+    assert ended, printed
+    assert ended[1] == "9"  # the first epoch's is the best
+    assert load_model(str(tmp_path / "out" / "best")).config.training["steps"].startswith(f"{ended[1]} of ")
+    run_training(settings(epochs=None, learning_rate=1e-12, batch_size=8, resume=True))
+    assert f"ended after step {ended[1]}:" in capsys.readouterr().err
+
+
+def test_epochs_that_are_asked_for_are_all_made(settings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(choice, "PATIENCE", 0.01)
+    run_training(settings(epochs=6, learning_rate=1e-12))
+    assert "no improvement" not in capsys.readouterr().err
+    run_training(settings(epochs=None, learning_rate=1e-12, resume=True))
+    assert "resuming after step 18 of 18" in capsys.readouterr().err
+
+
+def test_the_features_of_a_model_are_scaled_as_in_its_training(settings, features, tmp_path):
+    """The same features in other units and with another zero give the same model but for its first step."""
+    moved = tmp_path / "moved"
+    shutil.copytree(features, moved)
+    for path in moved.glob("*.npy"):
+        np.save(path, np.load(path) * 8 + 4)
+    (moved / "train.csv").write_text((features / "train.csv").read_text().replace(str(features), str(moved)))
+    run_training(settings())
+    run_training(settings("moved-out", train_list=moved / "train.csv"))
+    one, other = (load_model(str(tmp_path / name / "best")) for name in ("out", "moved-out"))
+    detectors = [Detector(model, DetectSettings(device="cpu")) for model in (one, other)]
+    name = sorted(path.name for path in features.glob("*.npy"))[0]
+    scores = [
+        detector.detect(folder / name).timeline.scores
+        for detector, folder in zip(detectors, (features, moved), strict=True)
+    ]
+    np.testing.assert_allclose(*scores, atol=1e-4)
+    assert not torch.equal(one.head.standardise.mean, other.head.standardise.mean)
 
 
 def test_parts_can_be_left_out(settings, tmp_path):
