@@ -51,7 +51,7 @@ def check_results(folder):
     """Every result below ``folder`` fits the schema, which also names each of its entries."""
     for path in folder.rglob("*.json"):
         text = path.read_text()
-        if '"snippets"' in text:
+        if '"verdict"' in text:
             STRICT.validate(json.loads(text))
 
 

@@ -51,7 +51,7 @@ def entries(name):
 
 def test_results_say_the_time_of_day(detect):
     video("cam_20261025_015930.mp4")
-    video("phone.mp4", creation_time="2026-06-01T10:00:00.5Z")
+    video("phone.mp4", creation_time="2026-06-01T10:00:00Z")
     video("clip.mp4")
     done = detect(TZ="Europe/Berlin")
     assert done.returncode == 0, done.stderr
@@ -60,7 +60,7 @@ def test_results_say_the_time_of_day(detect):
         "start": "2026-10-25T01:59:30.000+02:00", "timezone": "Europe/Berlin", "source": "name",
     }  # fmt: skip
     assert phone["video"]["recorded"] == {
-        "start": "2026-06-01T12:00:00.500+02:00", "timezone": "Europe/Berlin", "source": "metadata",
+        "start": "2026-06-01T12:00:00.000+02:00", "timezone": "Europe/Berlin", "source": "metadata",
     }  # fmt: skip
     assert named["events"][0]["clock"] == "2026-10-25T01:59:30.000+02:00"
     assert "recorded" not in entries("clip")["video"]
@@ -68,17 +68,17 @@ def test_results_say_the_time_of_day(detect):
     assert "(2026-10-25 01:59:30)" in done.stdout
     assert "(2026-10-25 01:59:30)" in done.stderr
     rows = read_csv(Path("dsanet-results/phone.csv"))
-    assert [row["clock"] for row in rows[:2]] == ["2026-06-01T12:00:00.500+02:00", "2026-06-01T12:00:01.140+02:00"]
+    assert [row["clock"] for row in rows[:2]] == ["2026-06-01T12:00:00.000+02:00", "2026-06-01T12:00:00.640+02:00"]
     assert "clock" not in read_csv(Path("dsanet-results/clip.csv"))[0]
     summary = {Path(row["path"]).name: row for row in read_csv(Path("dsanet-results/summary.csv"))}
-    assert summary["phone.mp4"]["recorded"] == "2026-06-01T12:00:00.500+02:00"
-    assert summary["phone.mp4"]["first_clock"] == "2026-06-01T12:00:00.500+02:00"
+    assert summary["phone.mp4"]["recorded"] == "2026-06-01T12:00:00.000+02:00"
+    assert summary["phone.mp4"]["first_clock"] == "2026-06-01T12:00:00.000+02:00"
     assert summary["clip.mp4"]["recorded"] == ""
     again = detect(TZ="Asia/Tokyo")
     assert "3 results of an earlier run kept" in again.stderr, "on a machine elsewhere"
     moved = detect("--timezone", "Asia/Tokyo")
     assert "1 result of an earlier run kept" in moved.stderr
-    assert entries("phone")["video"]["recorded"]["start"] == "2026-06-01T19:00:00.500+09:00"
+    assert entries("phone")["video"]["recorded"]["start"] == "2026-06-01T19:00:00.000+09:00"
 
 
 def test_the_user_says_it(detect):
