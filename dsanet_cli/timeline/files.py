@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -79,14 +80,20 @@ def write_csv(timeline: Timeline, stream: IO[str]) -> None:
     The last one, ``clock``, is there only where it is known when the video was recorded. A class name that a
     spreadsheet would take for a formula is written as a text (``names.cell``).
     """
-    recorded = timeline.video.recorded
-    writer = csv.writer(stream, lineterminator="\n")
-    cells = {name: cell(name) for name in timeline.class_names}
-    writer.writerow(["start", "end", "score", "label", *cells.values(), *(["clock"] if recorded else [])])
+    recorded, names = timeline.video.recorded, timeline.class_names
+    cells = {name: _csv_cell(cell(name)) for name in names}
+    stream.write(",".join(["start,end,score,label", *cells.values(), *(["clock"] if recorded else [])]) + "\n")
+    line = "%.3f,%.3f,%.6g,%s" + len(names) * ",%.6g" + ("" if recorded is None else ",%s") + "\n"
     for start, end, score, label, probabilities in _rows(timeline):
-        numbers = (f"{p:.6g}" for p in probabilities)
-        clock = [iso(moment(recorded, start))] if recorded else []
-        writer.writerow([f"{start:.3f}", f"{end:.3f}", f"{score:.6g}", cells[label], *numbers, *clock])
+        clock = () if recorded is None else (iso(moment(recorded, start)),)
+        stream.write(line % (start, end, score, cells[label], *probabilities, *clock))
+
+
+def _csv_cell(text: str) -> str:
+    """A text as it stands between commas."""
+    written = io.StringIO()
+    csv.writer(written, lineterminator="").writerow([text])
+    return written.getvalue()
 
 
 def read_timeline(path: str | os.PathLike[str]) -> Timeline:
