@@ -37,8 +37,8 @@ def result(path, folder="out", **facts):
     """Write a result of the video at ``path``, as if it had been analysed."""
     status = os.stat(path)
     known = VideoFacts(
-        os.path.relpath(path), 250, 10.0, Fraction(25), 128, 96, "h264", status.st_size, status.st_mtime,
-        os.path.realpath(path),
+        os.path.relpath(path), 250, 10.0, Fraction(25), 128, 96, "h264", status.st_size, mtime=status.st_mtime,
+        real_path=os.path.realpath(path),
     )  # fmt: skip
     made = dataclasses.replace(timeline(SCORES, 1.4), video=dataclasses.replace(known, **facts))
     Path(folder).mkdir(exist_ok=True)
