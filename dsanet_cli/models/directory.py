@@ -4,7 +4,9 @@ A model directory holds ``config.json`` and safetensors files, whose SHA-256 sta
 
 - ``head.safetensors``: the head for inference and its class text features (``text_features``);
 - ``image_encoder.safetensors``: the CLIP image tower, unless open_clip brings it by name;
-- ``text_encoder.safetensors``: the CLIP text tower, where the encoder is to be trained on;
+- ``text_encoder.safetensors``: the CLIP text tower, where the encoder is to be trained on; it may lie in the directory
+  of another model that shares it, and is found there by its hash;
+- ``text_projection.safetensors``: what differs from a shared text tower;
 - ``text_adapter.safetensors``: the text adapter, so that class features can be computed for other words.
 """
 
@@ -21,7 +23,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import open_clip
 import platformdirs
 import torch
 from safetensors import SafetensorError
@@ -30,7 +31,6 @@ from torch import Tensor, nn
 
 from dsanet_cli.config import ModelConfig
 from dsanet_cli.encoder.clip import (
-    build_clip,
     check_tower,
     load_exactly,
     load_image_tower,
@@ -43,7 +43,6 @@ from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.files.regular import check_inside, open_regular, read_regular
 from dsanet_cli.files.swap import draft_of, recover, recover_all, replace_directory
 from dsanet_cli.head.dsanet import DSANetHead
-from dsanet_cli.head.text_adapter import TextAdapter
 from dsanet_cli.models.presets import PRESETS
 from dsanet_cli.records import SchemaError, decode_exactly, to_json
 
@@ -51,8 +50,10 @@ CONFIG_FILE = "config.json"
 HEAD_FILE = "head.safetensors"
 IMAGE_FILE = "image_encoder.safetensors"
 TEXT_FILE = "text_encoder.safetensors"
+PROJECTION_FILE = "text_projection.safetensors"
 ADAPTER_FILE = "text_adapter.safetensors"
-BUILT_IN_MODEL = "scenes"
+NOT_FOR_DETECTION = {TEXT_FILE, PROJECTION_FILE, ADAPTER_FILE}
+BUILT_IN_MODEL = "street"
 TEXT_FEATURES = "text_features"
 LARGEST_CONFIG = 16 * 2**20
 """Bytes; a thousand classes with a hundred prompts each stay below."""
@@ -103,7 +104,7 @@ class Model:
         if weights is not None:
             raise ModelError(f"{self.directory}: the model brings its own encoder; drop --encoder-weights")
         path = self.directory / IMAGE_FILE
-        tower = load_image_tower(encoder, _read_tensors(path), path)
+        tower = load_image_tower(encoder, read_tensors(path), path)
         check_tower(tower, crop, encoder.width, path)
         return tower
 
@@ -203,10 +204,10 @@ def load_model(name: str | os.PathLike[str]) -> Model:
     directory = find_model(name)
     config = read_config(directory)
     brought = set() if config.encoder.pretrained else {IMAGE_FILE}
-    for file_name in sorted({HEAD_FILE} | brought | config.files.keys() - {TEXT_FILE, ADAPTER_FILE}):  # which few need
-        _check_file(directory / file_name, config)
+    for file_name in sorted({HEAD_FILE} | brought | config.files.keys() - NOT_FOR_DETECTION):
+        check_file(directory / file_name, config)
     path = directory / HEAD_FILE
-    state = _read_tensors(path)
+    state = read_tensors(path)
     text_features = state.pop(TEXT_FEATURES, None)
     expected = (len(config.classes), config.head.width)
     if text_features is None or tuple(text_features.shape) != expected:
@@ -216,42 +217,8 @@ def load_model(name: str | os.PathLike[str]) -> Model:
     load_exactly(head, state, path)
     if not all(bool(tensor.isfinite().all()) for tensor in (text_features, *state.values())):
         raise ModelError(f"{path}: holds numbers that are not finite; train or import the model again")
-    sha256 = _sha256(directory / CONFIG_FILE)
+    sha256 = file_sha256(directory / CONFIG_FILE)
     return Model(directory, config, sha256, head.eval(), text_features.float())
-
-
-def load_clip(directory: Path, config: ModelConfig) -> open_clip.CLIP:
-    """The whole CLIP of a model that brings its own encoder, both towers, for training.
-
-    Raises:
-        ModelError: the directory holds no text tower, or it does not fit.
-    """
-    path = directory / TEXT_FILE
-    if TEXT_FILE not in config.files:
-        raise ModelError(f"{directory}: holds no text encoder, so its encoder cannot be trained on")
-    image_path = directory / IMAGE_FILE
-    _check_file(path, config)
-    _check_file(image_path, config)
-    state = _read_tensors(path)
-    state |= {f"visual.{name}": tensor for name, tensor in _read_tensors(image_path).items()}
-    clip = build_clip(config.encoder)
-    load_exactly(clip, state, path)
-    return clip
-
-
-def load_text_adapter(directory: Path, config: ModelConfig) -> TextAdapter:
-    """The text adapter of a model, to compute class features for other words.
-
-    Raises:
-        ModelError: the directory holds none, or it does not fit.
-    """
-    path = directory / ADAPTER_FILE
-    if ADAPTER_FILE not in config.files:
-        raise ModelError(f"{directory}: holds no text adapter, so its classes are fixed; import or train it again")
-    _check_file(path, config)
-    adapter = TextAdapter(config.head)
-    load_exactly(adapter, _read_tensors(path), path)
-    return adapter.eval()
 
 
 def check_free(directory: Path, overwrite: bool) -> None:
@@ -278,6 +245,7 @@ def save_model(
     text_tower: TensorDict | None = None,
     text_adapter: TensorDict | None = None,
     overwrite: bool = False,
+    shared_text: Path | None = None,
 ) -> ModelConfig:
     """Write a model directory: whole or not at all.
 
@@ -290,6 +258,7 @@ def save_model(
         text_tower: The rest of the CLIP state dict.
         text_adapter: State dict of ``TextAdapter``.
         overwrite: Replace a directory that exists.
+        shared_text: A model directory that holds the text tower already; only what differs is written.
 
     Returns:
         The configuration as written.
@@ -302,7 +271,12 @@ def save_model(
     if image_tower is not None:
         files[IMAGE_FILE] = image_tower
         config = dataclasses.replace(config, encoder_sha256=tower_sha256(image_tower))
-    if text_tower is not None:
+    elsewhere: dict[str, str] = {}
+    if text_tower is not None and shared_text is not None:
+        shared = read_tensors(shared_text / TEXT_FILE)
+        files[PROJECTION_FILE] = {name: t for name, t in text_tower.items() if not _same(t, shared.get(name))}
+        elsewhere[TEXT_FILE] = file_sha256(shared_text / TEXT_FILE)
+    elif text_tower is not None:
         files[TEXT_FILE] = text_tower
     if text_adapter is not None:
         files[ADAPTER_FILE] = text_adapter
@@ -313,7 +287,7 @@ def save_model(
         for file_name, tensors in files.items():
             data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
             _write(draft / file_name, data)  # save_file would make it readable by its owner only
-        config = dataclasses.replace(config, files={name: _sha256(draft / name) for name in files})
+        config = dataclasses.replace(config, files={name: file_sha256(draft / name) for name in files} | elsewhere)
         text = json.dumps(to_json(config), indent=2, ensure_ascii=False).encode() + b"\n"
         decode_exactly(ModelConfig, text)  # what cannot be read again is not written
         _write(draft / CONFIG_FILE, text)
@@ -325,6 +299,10 @@ def save_model(
     return config
 
 
+def _same(tensor: Tensor, other: Tensor | None) -> bool:
+    return other is not None and tensor.shape == other.shape and bool((tensor.float() == other.float()).all())
+
+
 def _write(path: Path, data: bytes) -> None:
     """Write a file that is on the disk afterwards: what it replaces is deleted next."""
     with path.open("wb") as stream:
@@ -333,7 +311,12 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _read_tensors(path: Path) -> TensorDict:
+def read_tensors(path: Path) -> TensorDict:
+    """All tensors of a weight file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
     try:
         tensors: TensorDict = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -341,18 +324,24 @@ def _read_tensors(path: Path) -> TensorDict:
     return tensors
 
 
-def _check_file(path: Path, config: ModelConfig) -> None:
+def check_file(path: Path, config: ModelConfig) -> None:
+    """Make sure that a weight file is the one that the model's configuration names.
+
+    Raises:
+        ModelError: it is not there, not named, or another one.
+    """
     if path.name not in config.files:
         raise ModelError(f"{path}: not listed in {CONFIG_FILE}; bring the model directory again")
     try:
         check_inside(path, path.parent)
-        found = _sha256(path)
+        found = file_sha256(path)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); bring the model directory again") from error
     if found != config.files[path.name]:
         raise ModelError(f"{path}: damaged, its SHA-256 is not the one in {CONFIG_FILE}; bring it again")
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

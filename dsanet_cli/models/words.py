@@ -17,7 +17,8 @@ import torch
 from dsanet_cli.config import AnomalyClass
 from dsanet_cli.encoder.clip import load_pretrained
 from dsanet_cli.head.text_adapter import tokenise
-from dsanet_cli.models.directory import Model, load_clip, load_text_adapter
+from dsanet_cli.models.directory import Model
+from dsanet_cli.models.text_tower import load_clip, load_text_adapter
 
 
 def with_classes(model: Model, classes: Sequence[AnomalyClass], weights: Path | None = None) -> Model:

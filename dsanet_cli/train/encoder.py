@@ -13,9 +13,10 @@ from dsanet_cli.config import EncoderConfig, Preprocessing
 from dsanet_cli.encoder.clip import load_pretrained, split_towers, tower_sha256
 from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.sidecar import Extraction, read_extraction
-from dsanet_cli.models.directory import TensorDict, load_clip
+from dsanet_cli.models.directory import TensorDict
 from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.models.presets import PUBLISHED_SAMPLED_FRAMES
+from dsanet_cli.models.text_tower import load_clip
 
 
 @dataclass(frozen=True)

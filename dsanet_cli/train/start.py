@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from dsanet_cli.errors import ModelError
 from dsanet_cli.models.classes import OwnClasses
-from dsanet_cli.models.directory import ADAPTER_FILE, Model, load_text_adapter
+from dsanet_cli.models.directory import ADAPTER_FILE, Model
 from dsanet_cli.models.presets import Preset
+from dsanet_cli.models.text_tower import load_text_adapter
 from dsanet_cli.train.encoder import TrainingEncoder
 from dsanet_cli.train.trainer import Trainer
 

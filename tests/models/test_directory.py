@@ -19,13 +19,12 @@ from dsanet_cli.models.directory import (
     BUILT_IN_MODEL,
     find_model,
     list_models,
-    load_clip,
     load_model,
-    load_text_adapter,
     read_config,
     save_model,
     user_models_folder,
 )
+from dsanet_cli.models.text_tower import load_clip, load_text_adapter
 from dsanet_cli.records import decode_exactly, to_json
 
 
@@ -49,8 +48,9 @@ def test_a_saved_model_knows_the_weights_of_its_encoder(directory):
     assert read_config(directory).encoder_sha256 == tower_sha256(tiny_clip().visual)
 
 
-def test_the_built_in_model_knows_the_weights_of_its_encoder():
-    model = load_model(BUILT_IN_MODEL)
+@pytest.mark.parametrize("name", [BUILT_IN_MODEL, "scenes"])
+def test_the_built_in_models_know_the_weights_of_their_encoders(name):
+    model = load_model(name)
     assert model.config.encoder_sha256 == tower_sha256(model.image_tower())
 
 
@@ -229,7 +229,7 @@ def test_a_home_of_another_user_holds_no_models(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr(Path, "stat", deny)  # file modes do not stop root
     assert find_model("scenes").name == "scenes"
-    assert [model.name for model in list_models()] == ["scenes"]
+    assert [model.name for model in list_models()] == ["scenes", "street"]
 
 
 def test_without_a_home_only_the_models_that_come_along_are_there(monkeypatch):
@@ -238,7 +238,7 @@ def test_without_a_home_only_the_models_that_come_along_are_there(monkeypatch):
 
     monkeypatch.delenv("DSANET_MODELS", raising=False)
     monkeypatch.setattr("platformdirs.user_data_path", nowhere)
-    assert [model.name for model in list_models()] == ["scenes"]
+    assert [model.name for model in list_models()] == ["scenes", "street"]
     with pytest.raises(OutputError, match="DSANET_MODELS"):
         user_models_folder()
 
