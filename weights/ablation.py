@@ -2,9 +2,9 @@
 
     python weights/ablation.py --work FOLDER
 
-Trains the head on the built-in model's CLIP, whole and without each of the method's parts, and prints mean and spread
-over the seeds. ``FOLDER`` keeps the training features and the held-out videos, as the recipe (``make.py``) does in its
-own; what is missing there is rendered first.
+Trains the head on the CLIP of the model ``scenes``, whole and without each of the method's parts, and prints mean and
+spread over the seeds. ``FOLDER`` keeps the training features and the held-out videos, as the recipe (``make.py``) does
+in its own; what is missing there is rendered first.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ from dsanet_cli.evaluate.evaluation import (
 from dsanet_cli.extract.collector import FeatureCollector
 from dsanet_cli.features.lists import read_list
 from dsanet_cli.files.sources import Source
-from dsanet_cli.models.directory import BUILT_IN_MODEL, find_model, load_clip, read_config
+from dsanet_cli.models.directory import find_model, read_config
+from dsanet_cli.models.text_tower import load_clip
 from dsanet_cli.pipeline.pipeline import Pipeline
 from dsanet_cli.train.dataset import label_features
 from dsanet_cli.train.trainer import Trainer
@@ -69,7 +70,7 @@ def main() -> None:
     arguments = parser.parse_args()
     work: Path = arguments.work
     console, quiet = Console(highlight=False), Console(quiet=True)
-    directory = find_model(BUILT_IN_MODEL)
+    directory = find_model(PRESET.name)
     clip = load_clip(directory, read_config(directory))
     videos = label_features(read_list(extract_training(work / "features", clip, arguments.processes)), PRESET)
     held_out = held_out_features(render_held_out(work / "held-out"), work / "held-out-features", clip.visual)

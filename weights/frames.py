@@ -89,14 +89,14 @@ def render_captioned(
 
 
 def render_snippets(
-    footage: Footage, sampled_frames: int, size: tuple[int, int], processes: int
+    scenes: Sequence[tuple[int, str]], sampled_frames: int, size: tuple[int, int], processes: int
 ) -> Iterator[tuple[int, str, NDArray[np.uint8]]]:
-    """Render what ``detect`` would sample of each scene.
+    """Render what ``detect`` would sample of each scene, given by seed and kind.
 
     Yields:
         Seed, kind, and frames (N, ``sampled_frames``, H, W, 3) uint8 of its N whole snippets.
     """
-    jobs = [(seed, kind, sampled_frames, size) for seed, kind in footage.scenes()]
+    jobs = [(seed, kind, sampled_frames, size) for seed, kind in scenes]
     for (seed, kind, *_), frames in zip(jobs, _in_processes(_snippet_scene, jobs, processes), strict=True):
         yield seed, kind, frames
 

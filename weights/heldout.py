@@ -57,12 +57,14 @@ class HeldOutFigures:
         }
 
 
-def measure(model: Path, footage: Path, console: Console) -> dict[int, HeldOutFigures]:
+def measure(
+    model: Path, footage: Path, console: Console, samplings: Sequence[int] = SAMPLINGS
+) -> dict[int, HeldOutFigures]:
     """Analyse all videos of ``footage`` with each number of frames per snippet and print the table."""
     truths = read_annotations(footage / "groundtruth.txt")
     loaded = load_model(str(model))
     figures = {}
-    for sampled in SAMPLINGS:
+    for sampled in samplings:
         detector = Detector(loaded, DetectSettings(sampled_frames=sampled))
         detector.load_encoder()
         started = time.monotonic()

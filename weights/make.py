@@ -188,8 +188,8 @@ def extract_training(folder: Path, clip: open_clip.CLIP, processes: int) -> Path
     tower = copy.deepcopy(clip.visual)  # the encoder changes its number format
     encoder = FrameEncoder(tower, PREPROCESSING, device, choose_precision("auto", device))
     labels = {name: label for label, name in PRESET.labels.items()}
-    rows = []
-    for seed, kind, frames in render_snippets(TRAINING, TRAINING_FRAMES_PER_SNIPPET, PREPROCESSING.resize, processes):
+    rows, scenes = [], list(TRAINING.scenes())
+    for seed, kind, frames in render_snippets(scenes, TRAINING_FRAMES_PER_SNIPPET, PREPROCESSING.resize, processes):
         for crop in (0, 5):
             features = encoder.encode(frames.reshape(-1, *frames.shape[2:]), crop)
             path = folder / f"{kind}{seed}__{crop}.npy"
