@@ -77,10 +77,10 @@ def test_readme_gives_what_the_command_writes(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "explosion" in done.stdout
     assert done.stderr == ""
-    assert run("detect", "samples/Explosion001.mp4", "-o", "out", cwd=tmp_path).returncode == 0
+    assert run("detect", "samples/Explosion001.mp4", "--model", "scenes", "-o", "out", cwd=tmp_path).returncode == 0
     expected = (tmp_path / "out" / "Explosion001.json").read_bytes()
     assert (tmp_path / "Explosion001.json").read_bytes() == expected
-    shown = run("detect", "samples/Explosion001.mp4", "-f", "json", "-o", "-", cwd=tmp_path)
+    shown = run("detect", "samples/Explosion001.mp4", "--model", "scenes", "-f", "json", "-o", "-", cwd=tmp_path)
     assert shown.stdout.encode() == expected
 
 

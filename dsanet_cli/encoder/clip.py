@@ -291,7 +291,8 @@ def _pretrained_file(encoder: EncoderConfig) -> Path:
     bring = f"{repository}/{wanted[0]}" if repository else host
     failure = (
         f"encoder {encoder.architecture}: its weights {encoder.pretrained!r} are not cached and could not be "
-        f"downloaded; fetch {bring} from {host} on a machine with internet and pass --encoder-weights FILE"
+        f"downloaded; fetch {bring} from {host} on a machine with internet and pass "
+        "--encoder-weights FILE, or extract with the built-in encoder instead: --model street"
     )
     if not _reachable(host):
         raise ModelError(failure)

@@ -10,8 +10,8 @@ from dsanet_cli.timeline.recorded import format_moment_of_day
 from dsanet_cli.timeline.timeline import Event, Timeline
 
 DEMONSTRATION = (
-    "This model is a demonstration: it has learnt from computer-drawn scenes and misses most of what happens in real "
-    "footage. A real model: dsanet models pull ucf-crime"
+    "This model is a demonstration: it has learnt from little, mostly computer-drawn scenes, and misses most of what "
+    "happens in real footage. A real model: dsanet models pull ucf-crime"
 )
 """For results of a model whose configuration says so."""
 

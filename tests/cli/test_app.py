@@ -294,7 +294,7 @@ def test_models_list_and_show(tiny_model):
 
 
 def test_the_built_in_model_on_the_samples(tmp_path):
-    result = run("detect", ROOT / "samples", "-o", "out", cwd=tmp_path)
+    result = run("detect", ROOT / "samples", "--model", "scenes", "-o", "out", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     rows = {Path(row["path"]).stem: row for row in read_csv(tmp_path / "out" / "summary.csv")}
     assert rows.keys() == {Path(row["path"]).stem for row in read_csv(ROOT / "samples" / "list.csv")}
@@ -311,3 +311,11 @@ def test_the_built_in_model_on_the_samples(tmp_path):
         for segment in truth.segments:
             assert any(event.start < segment.end / 25 and event.end > segment.start / 25 for event in events)
         assert (tmp_path / "out" / f"{truth.name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_where_no_model_is_named_the_one_that_has_seen_real_pictures_is_taken(tmp_path):
+    result = run("detect", ROOT / "samples" / "Explosion001.mp4", "-o", "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    timeline = read_timeline(tmp_path / "out" / "Explosion001.json")
+    assert timeline.model.name == "street"
+    assert timeline.verdict.label == "explosion"

@@ -67,6 +67,7 @@ def test_offline_says_which_file_to_bring():
     message = str(caught.value)
     assert "timm/vit_base_patch16_clip_224.openai/open_clip_model.safetensors" in message
     assert "--encoder-weights FILE" in message
+    assert "--model street" in message
     assert "\n" not in message
 
 

@@ -183,7 +183,7 @@ def test_without_a_network_the_folder_is_named_for_a_browser(monkeypatch):
 
 
 def test_the_model_taken_is_the_one_named_else_the_one_set_else_the_built_in(tmp_path, monkeypatch):
-    assert choose_model(None).name == "scenes"
+    assert choose_model(None).name == "street"
     assert choose_model("other").name == "other"
     save_tiny_model(tmp_path / "models" / "mine")
     use_model("mine")
@@ -200,7 +200,7 @@ def test_the_model_taken_is_the_one_named_else_the_one_set_else_the_built_in(tmp
 def test_nobody_waits_for_a_pipe_that_lies_where_the_model_is_set(tmp_path):
     (tmp_path / "models").mkdir(exist_ok=True)
     os.mkfifo(tmp_path / "models" / "default.txt")
-    assert choose_model(None).name == "scenes"
+    assert choose_model(None).name == "street"
 
 
 def test_a_model_that_was_set_and_is_gone_is_said(tmp_path):
