@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from dsanet_cli.models.directory import list_models, load_model
     from dsanet_cli.timeline.files import read_timeline
     from dsanet_cli.timeline.timeline import Event, Timeline
+    from dsanet_cli.video.mask import Mask
+    from dsanet_cli.video.options import ReadOptions
 
 __all__ = [
     "CalibrateSettings",
@@ -41,8 +43,10 @@ __all__ = [
     "EventRule",
     "ExtractSettings",
     "FeatureError",
+    "Mask",
     "ModelError",
     "OutputError",
+    "ReadOptions",
     "SourceError",
     "Timeline",
     "UsageError",
@@ -63,6 +67,8 @@ _HOMES = {
     "Event": "timeline.timeline",
     "EventRule": "config",
     "ExtractSettings": "extract.run",
+    "Mask": "video.mask",
+    "ReadOptions": "video.options",
     "Timeline": "timeline.timeline",
     "list_models": "models.directory",
     "load_model": "models.directory",

@@ -31,6 +31,9 @@ Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 in h
 Share = Annotated[float, Meta(ge=0, le=1, description="0 to 1")]
 Seconds = Annotated[float, Meta(ge=-1e10, le=1e10, description="seconds")]
 Length = Annotated[float, Meta(ge=0, le=1e10, description="seconds")]
+Region = Annotated[
+    tuple[Share, Share, Share, Share], Meta(description="left, top, width and height, as shares of the picture")
+]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 

@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.codec.context import Flags
 from av.packet import PacketSideData
+from PIL import Image
 
 GRID = 4
 CORNERS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
@@ -123,6 +124,31 @@ def write_moving_bar(path: Path, frames: int, *, interlaced: bool, codec: str = 
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def write_halves(path: Path, left: int, right: int, frames: int = 48, *, height: int = 96, width: int = 128) -> Path:
+    """Write a video of two halves without loss: each shows pictures of its own, numbered from ``left`` and ``right``.
+
+    Raw, so that what one half shows changes no pixel of the other.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for number in range(frames):
+            halves = [picture(first + 7 * number, height, width // 2) for first in (left, right)]
+            frame = av.VideoFrame.from_ndarray(np.hstack(halves), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def write_mask(path: Path, hidden: np.ndarray, *, clear: bool = False) -> Path:
+    """Write a PNG that is black where ``hidden`` (H, W) is set, and else white, or with ``clear`` transparent."""
+    colour = np.where(hidden, 0, 0 if clear else 255).astype(np.uint8)
+    alpha = np.where(hidden | (not clear), 255, 0).astype(np.uint8)
+    Image.fromarray(np.dstack([colour, colour, colour, alpha])).save(path)
     return path
 
 

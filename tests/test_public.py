@@ -14,14 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import HANGS, ROOT, STRICT, run
-from media import write_video
+from media import picture as numbered
+from media import write_halves, write_mask, write_video
 
 import dsanet_cli as dsanet
 
 NAMES = {
     "CalibrateSettings", "DetectSettings", "Detector", "DsanetError", "EvalSettings", "Event", "EventRule",
-    "ExtractSettings", "FeatureError", "ModelError", "OutputError", "SourceError", "Timeline", "UsageError",
-    "VideoError", "list_models", "load_model", "read_timeline", "run_calibrate", "run_eval", "run_extract",
+    "ExtractSettings", "FeatureError", "Mask", "ModelError", "OutputError", "ReadOptions", "SourceError", "Timeline",
+    "UsageError", "VideoError", "list_models", "load_model", "read_timeline", "run_calibrate", "run_eval",
+    "run_extract",
 }  # fmt: skip
 
 
@@ -47,6 +49,27 @@ def detector(tiny_model):
 
 def decoders():
     return [thread for thread in threading.enumerate() if thread.name.startswith(("decoder", "watchdog"))]
+
+
+def test_what_lies_outside_a_region_or_behind_a_mask_is_not_seen(tiny_model, tmp_path):
+    hidden = np.arange(128)[None].repeat(96, 0) < 64
+    mask = dsanet.Mask.read(write_mask(tmp_path / "m.png", hidden))
+    videos = [write_halves(tmp_path / f"{left}.mkv", left, 900) for left in (100, 3000)]
+    for seen in (dsanet.ReadOptions(mask=mask), dsanet.ReadOptions(region=(0.5, 0, 0.5, 1)), dsanet.ReadOptions()):
+        with dsanet.Detector.load(tiny_model, dsanet.DetectSettings(reading=seen)) as detector:
+            found = [detector.detect(path).scores for path in videos]
+            given = [
+                [
+                    (number / 25, np.hstack([numbered(left + number, 96, 64), numbered(9, 96, 64)]))
+                    for number in range(48)
+                ]
+                for left in (100, 3000)
+            ]
+            in_memory = [detector.detect_frames(frames) for frames in given]
+        assert np.array_equal(*found) == (seen != dsanet.ReadOptions())
+        assert np.array_equal(*(timeline.scores for timeline in in_memory)) == (seen != dsanet.ReadOptions())
+        assert in_memory[0].sampling.region == seen.region
+        assert in_memory[0].sampling.mask == (None if seen.mask is None else mask.sha256)
 
 
 def test_the_public_names_are_these():

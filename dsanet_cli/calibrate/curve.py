@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dsanet_cli.calibrate.rates import Rate
+from dsanet_cli.calibrate.rates import Rate, format_hours
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.plot_style import DPI, FAINT, INK, MUTED, PAPER
 
@@ -40,7 +40,7 @@ def save_rates(found: Sequence[Rate], chosen: Rate, allowed: float, path: Path) 
     axes.set_xlim(levels[0], levels[-1])
     axes.set_xlabel("threshold", color=MUTED)
     axes.set_title(
-        f"False alarms an hour, in {chosen.hours:.1f} h of normal footage", loc="left", color=INK, fontsize=11
+        f"False alarms an hour, in {format_hours(chosen.hours)} of normal footage", loc="left", color=INK, fontsize=11
     )
     axes.grid(color=FAINT, linewidth=0.6)
     axes.tick_params(colors=MUTED, labelsize=9)

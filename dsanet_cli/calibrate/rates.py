@@ -78,7 +78,7 @@ def verdict(chosen: Rate, allowed_per_hour: float) -> str:
         allowed_per_hour: False alarms per hour that were asked for.
     """
     allowed = allowed_per_hour * chosen.hours
-    counted = f"{chosen.events or 'no'} false alarm{'s' * (chosen.events != 1)} in {chosen.hours:.1f} h"
+    counted = f"{chosen.events or 'no'} false alarm{'s' * (chosen.events != 1)} in {format_hours(chosen.hours)}"
     if chosen.events > allowed or chosen.seconds > allowed * SECONDS_PER_EVENT:
         return (
             f"even the highest threshold, {chosen.threshold:.2f}, gives {counted}, more or longer ones than allowed: "
@@ -91,6 +91,13 @@ def verdict(chosen: Rate, allowed_per_hour: float) -> str:
     if needed <= chosen.hours:
         return f"{bound}; more footage narrows that"
     return f"{bound}. To promise {_per(allowed_per_hour)} takes {needed:.0f} h of normal footage without a false alarm"
+
+
+def format_hours(hours: float) -> str:
+    """``2.5 h``, ``24 min`` or ``24 s``, whichever is no string of zeros."""
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{60 * hours:.0f} min" if hours >= 1 / 30 else f"{3600 * hours:.0f} s"
 
 
 def _per(per_hour: float) -> str:

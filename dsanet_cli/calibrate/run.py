@@ -16,14 +16,18 @@ from dsanet_cli.calibrate.reviews import ReviewedResult, Told, choose_threshold,
 from dsanet_cli.config import EventRule
 from dsanet_cli.console import plain_console, print_error, print_table
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.detect.profile import Profile, write_profile
+from dsanet_cli.detect.profile import Profile, path_from, write_profile
+from dsanet_cli.detect.runner import weights_sha256
 from dsanet_cli.errors import DsanetError, SourceError, UsageError
+from dsanet_cli.features.sidecar import said_region
 from dsanet_cli.files.paths import as_texts, take_paths
 from dsanet_cli.files.result_names import may_be_result
 from dsanet_cli.files.sources import find_sources
 from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
+from dsanet_cli.names import printable
 from dsanet_cli.pipeline.pipeline import STALL_TIMEOUT, PipelineSettings
 from dsanet_cli.pipeline.progress import BatchProgress
+from dsanet_cli.records import Region
 from dsanet_cli.timeline.calibration import ScoreCurve, calibrate
 from dsanet_cli.timeline.files import read_timeline
 from dsanet_cli.timeline.timeline import Timeline
@@ -106,7 +110,7 @@ def run_calibrate(settings: CalibrateSettings, silent: bool = True) -> Calibrate
     found = rates(base, curves)
     chosen = next(rate for rate in found if rate.threshold == rule.threshold)
     said = verdict(chosen, allowed)
-    _write(settings, model, rule, found, chosen, len(curves), said)
+    _write(settings, model, rule, found, chosen, len(curves), said, footage.region)
     if not (settings.quiet or silent):
         _print_rates(found, chosen)
     log = plain_console(stderr=True, quiet=settings.quiet or silent)
@@ -166,9 +170,17 @@ def _write(
     chosen: Rate,
     videos: int,
     said: str,
+    region: Region | None,
 ) -> None:
     """The profile and its plot."""
-    profile = Profile(model=settings.model, model_sha256=model.sha256, **asdict(rule))
+    mask = settings.detect.reading.mask
+    profile = Profile(
+        model=os.path.abspath(settings.model) if os.path.isdir(settings.model) else settings.model,
+        model_sha256=model.sha256,
+        region=region,
+        mask=None if mask is None else path_from(settings.output.parent, mask.name),
+        **asdict(rule),
+    )
     many = f"{videos} video{'s' * (videos > 1)}"
     remark = f"For {settings.false_alarms} false alarms, from {many} of normal footage; may be edited."
     write_profile(settings.output, profile, [remark, said])
@@ -184,9 +196,47 @@ class _Footage:
         self._quiet = settings.quiet or silent
         self._console = plain_console(stderr=True, quiet=silent)
         self.errors: list[DsanetError] = []
+        self._encoder = weights_sha256(settings.detect.encoder_weights)
+        reading = settings.detect.reading
+        self._mask = None if reading.mask is None else reading.mask.sha256
+        self._seen = reading.cut if reading.region is not None else None
+        self._is_settled = reading.region is not None
+        """Whether it is known of which region the footage is."""
+
+    @property
+    def region(self) -> Region | None:
+        """What was looked at in all of it; None is all of the picture."""
+        return self._seen
 
     def timelines(self) -> Iterator[Timeline]:
-        """All that can be read; what cannot is reported in a line."""
+        """All that can be read, and shows the same region; what does not is reported in a line."""
+        for timeline in self._timelines():
+            try:
+                self._check_view(timeline)
+            except DsanetError as error:
+                self._report(error)
+            else:
+                yield timeline
+
+    def _check_view(self, timeline: Timeline) -> None:
+        """Make sure that all footage is of one region and mask, for which the threshold will be right.
+
+        Raises:
+            SourceError: this is of another one.
+        """
+        path, sampling = printable(timeline.video.path), timeline.sampling
+        if not self._is_settled:
+            self._seen, self._is_settled = sampling.region, True
+        if sampling.region != self._seen:
+            raise SourceError(
+                f"{path}: analysed in {said_region(sampling.region)}, not {said_region(self._seen)}; calibrate regions "
+                "one by one"
+            )
+        if sampling.mask != self._mask:
+            made = "without a mask" if sampling.mask is None else "with another mask"
+            raise SourceError(f"{path}: analysed {made}; name the mask that all of it was analysed with by --mask")
+
+    def _timelines(self) -> Iterator[Timeline]:
         inputs = []
         for argument in self._settings.sources:
             if results := self._results(Path(argument)):
@@ -235,6 +285,10 @@ class _Footage:
             raise SourceError(
                 f"{path}: was made with another model ({timeline.model.name}); name that with --model, "
                 "or give the video instead"
+            )
+        if timeline.video.codec is not None and timeline.model.encoder_sha256 != self._encoder:
+            raise SourceError(
+                f"{path}: was made with other encoder weights; name them with --encoder-weights, or give the video"
             )
         return timeline
 

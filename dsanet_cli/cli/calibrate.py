@@ -14,9 +14,12 @@ from dsanet_cli.cli.options import (
     EncoderPrecision,
     EncoderWeights,
     Jobs,
+    MaskFile,
     Recursive,
+    RegionText,
     StallTimeout,
     check_finite,
+    parse_region,
 )
 from dsanet_cli.errors import UsageError
 
@@ -45,6 +48,8 @@ def calibrate(
     min_length: Annotated[
         float | None, typer.Option(min=0, help="Seconds an event lasts at least. (default: the model's)")
     ] = None,
+    region: RegionText = None,
+    mask: MaskFile = None,
     device: Device = "auto",
     precision: EncoderPrecision = "auto",
     batch_size: BatchSize = None,
@@ -63,6 +68,8 @@ def calibrate(
     from dsanet_cli.detect.detector import DetectSettings
     from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
+    from dsanet_cli.video.mask import Mask
+    from dsanet_cli.video.options import ReadOptions
 
     if review and model is not None:
         raise UsageError("--model has no effect with --review: the results name the model that they are of")
@@ -75,7 +82,11 @@ def calibrate(
             recursive=recursive,
             model="" if review else choose_model(model).name,
             detect=DetectSettings(
-                device=device, precision=precision, batch_size=batch_size, encoder_weights=encoder_weights
+                device=device,
+                precision=precision,
+                batch_size=batch_size,
+                encoder_weights=encoder_weights,
+                reading=ReadOptions(region=parse_region(region), mask=None if mask is None else Mask.read(mask)),
             ),
             pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
             min_length=min_length,

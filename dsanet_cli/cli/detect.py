@@ -20,12 +20,14 @@ from dsanet_cli.cli.options import (
     Engine,
     Exact,
     Jobs,
+    MaskFile,
     MergeGap,
     MinLength,
     NameTime,
     Pad,
     Profile,
     Recursive,
+    RegionText,
     Release,
     Shard,
     StallTimeout,
@@ -36,6 +38,7 @@ from dsanet_cli.cli.options import (
     Verbose,
     check_finite,
     check_levels,
+    parse_region,
     parse_shard,
     parse_time,
 )
@@ -127,6 +130,8 @@ def detect(
     recorded: Start = None,
     timezone: Timezone = None,
     name_time: NameTime = None,
+    region: RegionText = None,
+    mask: MaskFile = None,
     scan: Annotated[
         bool, typer.Option("--scan", help="Decode key frames only, and fully only around what looks suspicious.")
     ] = False,
@@ -203,8 +208,17 @@ def detect(
     from dsanet_cli.report.films import choose_films
     from dsanet_cli.timeline.formats import DEFAULT_FORMATS
     from dsanet_cli.timeline.recorded import ClockSettings, parse_start
+    from dsanet_cli.video.mask import Mask
     from dsanet_cli.video.options import ReadOptions
 
+    reading = ReadOptions(
+        stream,
+        None if fps is None else Fraction(str(fps)),
+        begin or 0.0,
+        stop,
+        parse_region(region),
+        None if mask is None else Mask.read(mask),
+    )
     chosen = choose_model(model) if profile is None else choose_for(profile, model)
     wanted = tuple(dict.fromkeys(str(f) for f in formats)) if formats else DEFAULT_FORMATS
     if Format.html in wanted and output == STDOUT:
@@ -230,7 +244,7 @@ def detect(
             scan_level=(SCAN_LEVEL if scan_level is None else scan_level) if scan else None,
             keep_features=keep_features,
             clock=ClockSettings(None if recorded is None else parse_start(recorded), timezone, name_time),
-            reading=ReadOptions(stream, None if fps is None else Fraction(str(fps)), begin or 0.0, stop),
+            reading=reading,
         ),
         pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
         threshold=threshold,

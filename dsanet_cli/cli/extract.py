@@ -17,12 +17,15 @@ from dsanet_cli.cli.options import (
     EncoderPrecision,
     EncoderWeights,
     Jobs,
+    MaskFile,
     Recursive,
+    RegionText,
     Shard,
     StallTimeout,
     Stream,
     Verbose,
     check_finite,
+    parse_region,
     parse_shard,
 )
 from dsanet_cli.errors import UsageError
@@ -86,6 +89,8 @@ def extract(
     stall_timeout: StallTimeout = 60,
     shard: Shard = None,
     stream: Stream = None,
+    region: RegionText = None,
+    mask: MaskFile = None,
     skip_existing: Annotated[
         bool | None,
         typer.Option("--skip-existing/--overwrite", help="Keep whole feature files, or redo them. (default: keep)"),
@@ -100,9 +105,12 @@ def extract(
     part = parse_shard(shard)
     check_finite(stall_timeout=stall_timeout, snippet_seconds=snippet_seconds)
     from dsanet_cli.models.encoder_choice import EncoderChoice
+    from dsanet_cli.video.mask import Mask
+    from dsanet_cli.video.options import ReadOptions
 
     if quiet and verbose:
         raise UsageError(QUIET_AND_VERBOSE)
+    view = ReadOptions(region=parse_region(region), mask=None if mask is None else Mask.read(mask))
     choice = EncoderChoice(model, encoder, tag, encoder_weights)
     if verify is not None:
         only_extraction = {
@@ -128,7 +136,8 @@ def extract(
         from dsanet_cli.pipeline.pipeline import PipelineSettings
 
         pipeline = PipelineSettings(stall_timeout=stall_timeout)
-        run_verify(VerifySettings(verify, Path(sources[0]), choice, device, precision, batch_size, pipeline, quiet))
+        video = Path(sources[0])
+        run_verify(VerifySettings(verify, video, choice, device, precision, batch_size, pipeline, quiet, view))
         return
     if output is None:
         raise UsageError("extract needs a folder for the feature files; name it with --output DIR")
@@ -154,6 +163,8 @@ def extract(
             labels=labels,
             shard=part,
             stream=stream,
+            region=view.region,
+            mask=view.mask,
             pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
             overwrite=skip_existing is False,
             quiet=quiet,

@@ -20,9 +20,11 @@ models = typer.Typer(help="List, show, fetch and import models.", no_args_is_hel
 @models.command("list")
 def list_models() -> None:
     """List the models that can be given by name."""
+    from dsanet_cli.models.default import default_model
     from dsanet_cli.models.listing import print_models
 
     print_models()
+    print(f"{default_model()} is taken where --model names no other; dsanet models use NAME sets another one")
 
 
 @models.command("show")

@@ -47,6 +47,21 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also time spent 
 Stream = Annotated[
     int | None, typer.Option(min=0, help="Number of the video stream, from 0, where a file has several.")
 ]
+RegionText = Annotated[
+    str | None,
+    typer.Option(
+        "--region",
+        metavar="X,Y,W,H",
+        help="Look at this part of the picture only: left, top, width, height as shares of it, 0 to 1.",
+    ),
+]
+MaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mask",
+        help="PNG of the whole picture's shape that hides what it has in black; white or transparent is seen.",
+    ),
+]
 
 
 Threshold = Annotated[
@@ -121,6 +136,24 @@ def parse_time(name: str, text: str | None) -> float | None:
     for part in text.split(":"):
         seconds = 60 * seconds + float(part)
     return seconds
+
+
+def parse_region(text: str | None) -> tuple[float, float, float, float] | None:
+    """``0,0.5,1,0.5`` as four shares; None where nothing is given. Whether they make a region, ``ReadOptions`` says.
+
+    Raises:
+        UsageError: it is no four numbers.
+    """
+    if text is None:
+        return None
+    try:
+        left, top, width, height = (float(share) for share in text.split(","))
+    except ValueError as error:
+        raise UsageError(
+            f"--region {text}: give left, top, width and height as four shares of the picture, such as 0,0.5,1,0.5 for "
+            "its lower half"
+        ) from error
+    return left, top, width, height
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:

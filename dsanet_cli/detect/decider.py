@@ -82,8 +82,8 @@ class DeciderSettings:
         if self.profile is not None:
             if self.profile.model_sha256 not in (None, timeline.model.sha256, trained_sha256):
                 raise SourceError(f"made with another model ({timeline.model.name}) than the --profile was")
-            video = PurePath(timeline.video.path.replace("\\", "/")).name
-            rule = self.profile.overridden(**chosen).rule(place.with_name(video) if video else place, rule)
+            video = Source(Path(timeline.video.path.replace("\\", "/")), Path(place))
+            rule = self.profile.overridden(**chosen).rule(video, rule)
         rule = dataclasses.replace(rule, **chosen)
         if self.release is not None and self.release > rule.threshold:
             raise SourceError(

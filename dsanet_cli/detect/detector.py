@@ -44,6 +44,7 @@ from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, 
 from dsanet_cli.timeline.facts import ModelFacts, Sampling, VideoFacts
 from dsanet_cli.timeline.recorded import FROM_THE_FILE, ClockSettings
 from dsanet_cli.timeline.text import DEMONSTRATION
+from dsanet_cli.video.mask import Mask
 from dsanet_cli.video.memory import MemoryReader
 from dsanet_cli.video.messages import Decoding, Notice
 from dsanet_cli.video.options import WHOLE, ReadOptions
@@ -65,7 +66,7 @@ class DetectSettings:
     feature_fps: Fraction | None = None
     """Frames per second of feature files; None takes what the note beside them says, or 30."""
     profile: Profile | None = None
-    """Rules of cameras, which go before ``events``."""
+    """Rules of cameras, which go before ``events``, and their regions and masks, which do not go before ``reading``."""
     scan_level: float | None = None
     """Look at key frames first, and decode fully only around scores from this on (``dsanet_cli.detect.scan``)."""
     reading: ReadOptions = WHOLE
@@ -83,7 +84,7 @@ class Detector:
     """A model ready to analyse videos one after the other.
 
     Raises:
-        UsageError: a device or precision this machine does not have.
+        UsageError: a device or precision this machine does not have, or a mask of the profile that is none.
     """
 
     def __init__(self, model: Model, settings: DetectSettings) -> None:
@@ -106,6 +107,8 @@ class Detector:
         """Of the encoder, once it is loaded, where features are kept."""
         self._encoder_check = EncoderCheck.of_model(model.config)
         self._notes = SnippetNotes(model.config.snippet_frames)
+        profile = settings.profile
+        self._masks = {} if profile is None else {path: Mask.read(path) for path in profile.masks}
 
     def load_encoder(self) -> FrameEncoder:
         """Load the frame encoder, unless it is loaded; feature files do without.
@@ -173,9 +176,9 @@ class Detector:
         config, source = self.model.config, Source(Path(name), Path(name))
         size = config.preprocessing.resize
         line = SpanLine(config.snippet_frames, self.snippet_seconds)
-        reader = MemoryReader(frames, name, size, self.sampled_frames, line)
+        reader = MemoryReader(frames, name, size, self.sampled_frames, line, self.reading_of(source))
         analysis = Analysis(
-            source.path, self._scoring(source), lambda: dataclasses.replace(self.sampling(Path()), scan_level=None)
+            source.path, self._scoring(source), lambda: dataclasses.replace(self.sampling(source), scan_level=None)
         )
         batcher = FrameBatcher[None](self.load_encoder(), self.batch_size)
 
@@ -199,14 +202,25 @@ class Detector:
         if self._encoder is not None:
             self._encoder.close()
 
-    def sampling(self, path: Path) -> Sampling:
-        """How snippets of ``path`` are made, as things stand; a feature file's were made before."""
+    def sampling(self, source: Source) -> Sampling:
+        """How snippets of ``source`` are made, as things stand; a feature file's were made before."""
         encoder = self._encoder
         snippet_frames = self.model.config.snippet_frames
-        if is_feature_file(path):
-            precision, seconds = precision_name(torch.float32), self._notes.of(path).seconds
-            device = str(self._scorer[1].device)
-            return Sampling(snippet_frames, None, precision, device, snippet_seconds=seconds)
+        reading = self.reading_of(source)
+        region, mask = reading.cut, None if reading.mask is None else reading.mask.sha256
+        if is_feature_file(source.path):
+            if reading.region is None and mask is None:
+                region, mask = self._encoder_check.seen(source.path) or (None, None)
+            precision, seconds = precision_name(torch.float32), self._notes.of(source.path).seconds
+            return Sampling(
+                snippet_frames,
+                None,
+                precision,
+                str(self._scorer[1].device),
+                snippet_seconds=seconds,
+                region=region,
+                mask=mask,
+            )
         return Sampling(
             snippet_frames,
             self.sampled_frames,
@@ -214,9 +228,11 @@ class Detector:
             str(self.device if encoder is None else encoder.device),
             self.settings.scan_level,
             self.batch_size if encoder is None else encoder.at_once(self.batch_size),
-            self.settings.reading.stream,
-            self.settings.reading.part,
+            reading.stream,
+            reading.part,
             self.snippet_seconds,
+            region,
+            mask,
         )
 
     def score(self, features: FloatArray) -> SnippetScores:
@@ -263,19 +279,29 @@ class Detector:
             scan=self.settings.scan_level is not None,
             options=self.settings.reading,
         )
-        return Pipeline(self.load_encoder(), decoding, self.batch_size, settings)
+        return Pipeline(self.load_encoder(), decoding, self.batch_size, settings, reading=self.reading_of)
 
     def _analysis(self, source: Source) -> Collector[Detection]:
         scoring = self._scoring(source)
         keep = self.settings.keep_features
-        analysis = Analysis(source.path, scoring, partial(self.sampling, source.path), keep)
+        analysis = Analysis(source.path, scoring, partial(self.sampling, source), keep)
         level = self.settings.scan_level
         return analysis if level is None else ScanAnalysis(analysis, scoring, level)
 
     def rule_of(self, source: Source) -> EventRule:
         """How the scores of a source become events."""
         profile = self.settings.profile
-        return self.rule if profile is None else profile.rule(source.relative, self.rule)
+        return self.rule if profile is None else profile.rule(source, self.rule)
+
+    def reading_of(self, source: Source) -> ReadOptions:
+        """What is read of a source: where nothing is said for all, the region and mask of its camera."""
+        reading, profile = self.settings.reading, self.settings.profile
+        if profile is None:
+            return reading
+        region, mask = profile.view(source)
+        return dataclasses.replace(
+            reading, region=reading.region or region, mask=reading.mask or self._masks.get(mask or "")
+        )
 
     def feature_rate(self, path: Path) -> Fraction:
         """Frames per second of the video that a feature file was made from.
@@ -304,11 +330,12 @@ class Detector:
     def _detect_features(self, source: Source) -> Detection:
         path = source.path
         self._encoder_check.check(path)
+        self._encoder_check.check_seen(path, self.reading_of(source))
         features = load_features(path, self.model.config.encoder.width)
         size = path.stat().st_size
         facts, fps = self._notes.of(path), self.feature_rate(path)
         seconds = facts.lasting(fps)
-        analysis = Analysis(path, self._scoring(source), partial(self.sampling, path))
+        analysis = Analysis(path, self._scoring(source), partial(self.sampling, source))
         for i, feature in enumerate(features):
             analysis.add(SnippetFeature(i * seconds, (i + 1) * seconds, feature, None))
         return analysis.conclude(

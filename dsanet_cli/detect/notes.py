@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dsanet_cli.detect.profile import Profile, matches
 from dsanet_cli.detect.runner import RunnerSettings
+from dsanet_cli.features.sidecar import find_sidecar
 from dsanet_cli.files.paths import Pictures
 from dsanet_cli.files.sources import RECURSIVE_IN_VAIN, Source, is_feature_file, may_be_folder
 from dsanet_cli.names import printable
@@ -37,8 +39,29 @@ def without_effect(
             "--stream": work.detect.reading.stream is not None,
             "--from or --to": work.detect.reading.part is not None,
         }
+        reading = work.detect.reading
+        if not any(find_sidecar(source.path.parent) for source in sources):  # which says what the features show
+            given["--region or --mask"] = reading.region is not None or reading.mask is not None
         for option in (option for option, is_given in given.items() if is_given):
             yield f"{option} has no effect on feature files, which are neither decoded nor encoded"
+
+
+def unused_cameras(profile: Profile, sources: Sequence[Source]) -> Iterator[str]:
+    """Say which cameras of a profile take no video although a person may think so: all, or those after another one."""
+    if not (profile.camera and sources):
+        return
+    taken = {camera for source in sources if (camera := profile.camera_of(source)) is not None}
+    if not taken:
+        patterns = ", ".join(camera.match for camera in profile.camera)
+        yield f"--profile: no video is of a camera in it ({patterns}), so what it says of all holds"
+    for camera in profile.camera:
+        if camera not in taken and (named := [source for source in sources if matches(source, camera.match)]):
+            first = profile.camera_of(named[0])
+            assert first is not None
+            yield (
+                f"--profile: the camera {camera.match} takes no video, since {first.match} comes before it and matches "
+                f"{printable(named[0].path)}, too"
+            )
 
 
 def described(sources: Sequence[Source]) -> Iterator[str]:

@@ -155,6 +155,8 @@ def _anywhere(work: RunnerSettings) -> RunnerSettings:
         work,
         output=work.output and absolute(work.output),
         model=os.path.abspath(work.model) if Path(work.model).exists() else work.model,
+        classes=work.classes and work.classes.absolute(),
+        profile=work.profile and work.profile.absolute(),
         detect=replace(work.detect, encoder_weights=weights and weights.absolute()),
     )
 

@@ -136,7 +136,7 @@ class ResultFolder:
             _has_rate(timeline, source, detector)
             and timeline.model.sha256 == detector.model.sha256
             and timeline.model.encoder_sha256 == self._encoder_of(source)
-            and timeline.sampling == detector.sampling(source.path)
+            and timeline.sampling == detector.sampling(source)
             and timeline.rule == detector.rule_of(source)
             and still_dated(timeline.video, detector.settings.clock)
             and (not isinstance(source.path, Pictures) or timeline.video.fps == source.path.fps)

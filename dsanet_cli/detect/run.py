@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import PurePath
 
 from dsanet_cli.detect.dry_run import describe, measure, plan_work
-from dsanet_cli.detect.notes import described, without_effect
+from dsanet_cli.detect.notes import described, unused_cameras, without_effect
 from dsanet_cli.detect.places import TakenError
 from dsanet_cli.detect.printing import Printer, count_events
+from dsanet_cli.detect.profile import read_profile
 from dsanet_cli.detect.results import result_name
 from dsanet_cli.detect.runner import Runner, RunnerSettings
 from dsanet_cli.detect.summary import SummaryRow, update_summary
@@ -139,6 +140,9 @@ class _Run:
         settings = self.settings
         for note in (*settings.notes, *without_effect(settings.sources, settings.recursive, settings.work, sources)):
             self.printer.log(f"note: {note}")
+        if settings.work.profile is not None:
+            for note in unused_cameras(read_profile(settings.work.profile), sources):
+                self.printer.log(f"note: {note}")
         if settings.shard != (1, 1) and not sources:
             self.printer.log(
                 f"note: part {settings.shard[0]} of {settings.shard[1]} holds no input that could be found"

@@ -21,11 +21,12 @@ from dsanet_cli.video.probe import UNDECODABLE, Hole, VideoInfo
 class VideoFeatures:
     """All features of a video: (N, crops, D), a mean for each snippet, and the video as it was before they were made.
 
-    ``origin`` is None where it is unknown.
+    ``origin`` is None where it is unknown; ``size`` is (height, width) in pixels of its pictures.
     """
 
     features: FloatArray
     origin: MadeFrom | None
+    size: tuple[int, int]
 
 
 class FeatureCollector(Collector[VideoFeatures]):
@@ -63,7 +64,7 @@ class FeatureCollector(Collector[VideoFeatures]):
         if made is not None:
             fps = f"{info.fps.numerator}/{info.fps.denominator}"
             made = dataclasses.replace(made, frames=info.frames, fps=fps)
-        return VideoFeatures(np.stack(self._features), made)
+        return VideoFeatures(np.stack(self._features), made, (info.height, info.width))
 
     def _hole(self, hole: Hole) -> VideoError:
         return video_error(

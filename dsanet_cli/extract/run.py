@@ -35,8 +35,12 @@ from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.names import printable
 from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings
 from dsanet_cli.pipeline.progress import BatchProgress
+from dsanet_cli.records import Region
+from dsanet_cli.timeline.text import small_region
+from dsanet_cli.video.mask import Mask
 from dsanet_cli.video.messages import Decoding
 from dsanet_cli.video.options import ReadOptions
+from dsanet_cli.video.view import box
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,10 @@ class ExtractSettings:
     """(k, n): take every n-th video from the k-th on, so that n runs share the work."""
     stream: int | None = None
     """Number of the video stream, from 0; None is the one that a player would show."""
+    region: Region | None = None
+    """Left, top, width and height of what is looked at, as shares of the picture; None is all of it."""
+    mask: Mask | None = None
+    """Hides parts of the picture."""
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     overwrite: bool = False
     quiet: bool = False
@@ -138,6 +146,7 @@ class _Run:
         self.failed: set[str] = set()
         self.faults: list[DsanetError] = []
         self.extracted = self.kept = 0
+        self.reading = ReadOptions(settings.stream, region=settings.region, mask=settings.mask)
         self.origins: Origins
         self.pipeline: Pipeline
         self.width: int
@@ -174,6 +183,7 @@ class _Run:
             OutputError: the folder cannot be written.
         """
         settings = self.settings
+        reading = self.reading
         device = choose_device(settings.device)
         dtype = choose_precision(settings.precision, device)
         chosen = choose_encoder(settings.encoder)
@@ -191,6 +201,8 @@ class _Run:
             snippet_frames=chosen.snippet_frames,
             snippet_seconds=settings.snippet_seconds,
             stream=settings.stream,
+            region=reading.cut,
+            mask=None if reading.mask is None else reading.mask.sha256,
         )
         claim_folder(settings.output, extraction, [source.relative for source in sources], settings.overwrite)
         self.origins = Origins(settings.output)
@@ -203,7 +215,7 @@ class _Run:
                 chosen.snippet_frames,
                 settings.snippet_seconds,
                 whole_only=True,
-                options=ReadOptions(settings.stream),
+                options=reading,
             ),
             settings.batch_size or DEFAULT_BATCH[device.type],
             settings.pipeline,
@@ -273,6 +285,10 @@ class _Run:
         except Exception as error:  # one video must never end the run
             self.report_failure(str(source.path), unexpected(source.path, error))
             return "failed"
+        if self.reading.cut is not None:
+            top, bottom, left, right = box(self.reading.cut, *result.size)
+            if (remark := small_region(bottom - top, right - left)) is not None:
+                self.log.print(f"{printable(source.path)}: {remark}")
         self.extracted += 1
         self.done.add(source)
         counted = f"{count} snippet{'s' * (count > 1)}"

@@ -23,6 +23,7 @@ from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.text import format_time
 from dsanet_cli.video.container import COPY_AGAIN, video_error
 from dsanet_cli.video.messages import Decoding
+from dsanet_cli.video.options import WHOLE, ReadOptions
 from dsanet_cli.video.probe import VideoInfo
 from dsanet_cli.video.reader import sample_offsets
 
@@ -48,6 +49,8 @@ class VerifySettings:
     batch_size: int | None = None
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     quiet: bool = False
+    reading: ReadOptions = WHOLE
+    """What to read of the video."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,14 @@ def run_verify(settings: VerifySettings) -> Comparison:
         f"crop {crop} ({'which no file name says' if named is None else 'as the file name says'})"
     )
     frames = chosen.snippet_frames
-    decoding = Decoding(chosen.preprocessing.resize, frames, frames, first_snippets=len(published), whole_only=True)
+    decoding = Decoding(
+        chosen.preprocessing.resize,
+        frames,
+        frames,
+        first_snippets=len(published),
+        whole_only=True,
+        options=settings.reading,
+    )
     batch_size = settings.batch_size or DEFAULT_BATCH[device.type]
     pipeline = Pipeline(encoder, decoding, batch_size, settings.pipeline, (crop,))
     source = Source(settings.video, Path(settings.video.stem))

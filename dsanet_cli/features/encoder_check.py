@@ -8,7 +8,16 @@ from pathlib import Path
 
 from dsanet_cli.config import EncoderConfig, ModelConfig, Preprocessing
 from dsanet_cli.errors import FeatureError
-from dsanet_cli.features.sidecar import SIDECAR_FILE, Extraction, find_sidecar, read_sidecar
+from dsanet_cli.features.sidecar import (
+    SIDECAR_FILE,
+    Extraction,
+    find_sidecar,
+    read_extraction,
+    read_sidecar,
+    said_region,
+)
+from dsanet_cli.records import Region
+from dsanet_cli.video.options import ReadOptions
 
 SAME_LENGTH = 0.01
 """Share by which the length of snippets may differ."""
@@ -65,6 +74,34 @@ class EncoderCheck:
                 "--snippet-seconds as the others, or without"
             )
         self._fitting.add(sidecar)
+
+    def seen(self, file: Path) -> tuple[Region | None, str | None] | None:
+        """Region and hash of the mask that a feature file was made with; None where that is not known."""
+        try:
+            made = read_extraction(file.parent)
+        except FeatureError:
+            return None
+        return None if made is None else (made.region, made.mask)
+
+    def check_seen(self, file: Path, wanted: ReadOptions) -> None:
+        """Refuse a feature file that was made of another region, or with another mask, than is wanted.
+
+        Raises:
+            FeatureError: its sidecar says so, and something is wanted.
+        """
+        if (wanted.region is None and wanted.mask is None) or (seen := self.seen(file)) is None:
+            return
+        region, mask = seen
+        if region != wanted.cut:
+            raise FeatureError(
+                f"{file}: features of another region, {said_region(region)}, not {said_region(wanted.cut)}; extract "
+                "them again with this --region, or name the one that they were made of"
+            )
+        if mask != (None if wanted.mask is None else wanted.mask.sha256):
+            raise FeatureError(
+                f"{file}: features made {'without a' if mask is None else 'with another'} mask; extract them again "
+                "with the same --mask, or name the one that they were made with"
+            )
 
     def _difference(self, made: Extraction) -> str:
         """In what the features' encoder is another one; empty where it is the same."""

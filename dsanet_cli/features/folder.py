@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from dsanet_cli.encoder.frame_encoder import TEN_CROPS
 from dsanet_cli.errors import FeatureError, OutputError, UsageError
 from dsanet_cli.features.files import open_array
-from dsanet_cli.features.sidecar import SIDECAR_FILE, Extraction, read_extraction, sidecar_lock, write_extraction
+from dsanet_cli.features.sidecar import (
+    SIDECAR_FILE,
+    Extraction,
+    read_extraction,
+    said_region,
+    sidecar_lock,
+    write_extraction,
+)
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.sources import FEATURE_SUFFIX
 
@@ -31,6 +38,9 @@ _SETTINGS: dict[str, Callable[[Extraction], object]] = {
     "seconds per snippet": lambda made: made.snippet_seconds,
     "storage": lambda made: made.storage,
     "precision": lambda made: made.precision,
+    "--stream": lambda made: made.stream,
+    "region": lambda made: said_region(made.region),
+    "mask of SHA-256": lambda made: made.mask,
 }
 """Settings that all features of a folder share, the most telling first; crops may differ."""
 

@@ -17,7 +17,7 @@ from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Frames, Preproc
 from dsanet_cli.errors import FeatureError, ModelError
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.regular import read_regular
-from dsanet_cli.records import FRACTION, Count, Name, PathText, SchemaError, Sha256, decode_exactly, to_json
+from dsanet_cli.records import FRACTION, Count, Name, PathText, Region, SchemaError, Sha256, decode_exactly, to_json
 
 if sys.platform != "win32":
     import fcntl
@@ -83,6 +83,10 @@ class Extraction:
     """That a snippet lasts, whatever the number of its frames; None where each has ``snippet_frames``."""
     stream: Count | None = None
     """Number of the videos' streams, where one was asked for."""
+    region: Region | None = None
+    """Left, top, width and height of what was looked at, as shares of the picture; None is all of it."""
+    mask: Sha256 | None = None
+    """SHA-256 of what a mask hid (``video.mask``)."""
     schema: Literal[1] = 1
     videos: tuple[MadeFrom, ...] = ()
 
@@ -124,6 +128,11 @@ def read_sidecar(sidecar: Path) -> Extraction:
         return decode_exactly(Extraction, read_regular(sidecar, LARGEST_SIDECAR))
     except (OSError, SchemaError, ModelError) as error:
         raise FeatureError(f"{sidecar}: damaged ({error}); extract the features again") from error
+
+
+def said_region(region: Region | None) -> str:
+    """A region as the command line has it."""
+    return "all of the picture" if region is None else ",".join(f"{share:g}" for share in region)
 
 
 @contextlib.contextmanager

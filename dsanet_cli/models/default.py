@@ -44,6 +44,11 @@ def choose_model(named: str | None) -> Choice:
     return Choice(name, "set by dsanet models use")
 
 
+def default_model() -> str:
+    """Name or directory of the model that is taken where none is named, whether it is there or not."""
+    return _read_default() or BUILT_IN_MODEL
+
+
 def use_model(name: str) -> str:
     """Make the model ``name`` the default; a path is stored as an absolute one.
 

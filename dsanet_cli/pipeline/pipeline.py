@@ -26,6 +26,7 @@ from dsanet_cli.pipeline.batcher import EncodedSnippet, FrameBatcher
 from dsanet_cli.video.decoder_pool import DecoderPool, Task
 from dsanet_cli.video.decord_decoder import MOST_THREADS, usable_cores
 from dsanet_cli.video.messages import DecodeJob, Decoding, Finished, Message, Notice, Scanned
+from dsanet_cli.video.options import ReadOptions
 from dsanet_cli.video.probe import VideoInfo
 from dsanet_cli.video.reader import Snippet
 
@@ -107,6 +108,8 @@ class Pipeline:
     settings: PipelineSettings = PipelineSettings()
     crops: tuple[int, ...] = (CENTRE_CROP,)
     """Which of the ten crops are encoded of each frame."""
+    reading: Callable[[Source], ReadOptions] | None = None
+    """What to read of a video, where that is not the same for all."""
 
     def run(
         self, sources: Iterable[Source | None], collector: Callable[[Source], Collector[R]], watch: Watch
@@ -143,6 +146,7 @@ class _Run(Generic[R]):
         depth = WAITING_BATCHES * pipeline.batch_size * pipeline.encoder.lanes // decoding.sampled_frames
         depth = max(1, min(depth, WAITING_BYTES // decoding.snippet_bytes))
         self._decoding = decoding
+        self._reading = pipeline.reading
         self._threads = max(1, min(MOST_THREADS, cores // jobs))
         self._pool = DecoderPool[_VideoTask[R]](jobs, settings.stall_timeout, depth)
         self._batcher = FrameBatcher[_VideoTask[R]](pipeline.encoder, pipeline.batch_size, pipeline.crops)
@@ -168,8 +172,10 @@ class _Run(Generic[R]):
     def _task(self, source: Source | None) -> _VideoTask[R] | None:
         if source is None:
             return None
-        job = DecodeJob(source.path, self._decoding, self._threads)
-        return _VideoTask(source, job, self._collector(source))
+        decoding = self._decoding
+        if self._reading is not None:
+            decoding = dataclasses.replace(decoding, options=self._reading(source))
+        return _VideoTask(source, DecodeJob(source.path, decoding, self._threads), self._collector(source))
 
     def _receive(self, task: _VideoTask[R], message: Message) -> Iterator[tuple[Source, R | DsanetError]]:
         """Take what a decoder sends; a video that has failed already gets no second result."""

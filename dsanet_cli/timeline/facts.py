@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from dsanet_cli.config import Frames, SnippetSeconds
-from dsanet_cli.records import Count, Length, Line, Name, PathText, Seconds, Sha256, Share
+from dsanet_cli.records import Count, Length, Line, Name, PathText, Region, Seconds, Sha256, Share
 
 TIME_STEP = 1e-3
 """Seconds; times closer than this are the same (results keep milliseconds)."""
@@ -105,6 +105,18 @@ class Sampling:
     """From where to where snippets were asked for, in seconds; None for all of the video."""
     snippet_seconds: SnippetSeconds | None = None
     """That a snippet lasts, whatever the number of its frames; None where each has ``snippet_frames``."""
+    region: Region | None = None
+    """Left, top, width and height of what was looked at, as shares of the picture; None for all of it."""
+    mask: Sha256 | None = None
+    """SHA-256 of what a mask hid, whatever file it was from."""
+
+
+def seen_size(video: VideoFacts, sampling: Sampling) -> tuple[int, int] | None:
+    """(height, width) in pixels of what was looked at of each picture; None where there is no picture."""
+    if not (video.height and video.width):
+        return None
+    _, _, width, height = sampling.region or (0.0, 0.0, 1.0, 1.0)
+    return max(1, round(height * video.height)), max(1, round(width * video.width))
 
 
 @dataclass(frozen=True)

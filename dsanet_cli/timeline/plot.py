@@ -26,6 +26,7 @@ from dsanet_cli.files.result_names import PLOT_SOFTWARE
 from dsanet_cli.plot_style import BLANK, DPI, FAINT, INK, MUTED, NORMAL, PAPER
 from dsanet_cli.text import format_clock
 from dsanet_cli.timeline.colors import band_shades, class_colors, ink_on, tint
+from dsanet_cli.timeline.facts import seen_size
 from dsanet_cli.timeline.lettering import drawable, fit, fonts, text_width
 from dsanet_cli.timeline.recorded import moment
 from dsanet_cli.timeline.text import format_moment, format_verdict
@@ -200,11 +201,11 @@ def _shots(timeline: Timeline, colors: Mapping[str, str], thumbnails: Mapping[in
 
 
 def _thumbnail_size(timeline: Timeline, frames: Sequence[NDArray[np.uint8]]) -> tuple[float, float]:
-    """(width, height) of the thumbnails, in the video's own aspect ratio."""
+    """(width, height) of the thumbnails, in the aspect ratio of what was looked at of the video."""
     if not frames:
         return 0.0, 0.0
-    video = timeline.video
-    aspect = (video.width or frames[0].shape[1]) / (video.height or frames[0].shape[0])
+    high, wide = seen_size(timeline.video, timeline.sampling) or frames[0].shape[:2]
+    aspect = wide / high
     width = min(THUMBNAIL_HEIGHT * aspect, (WIDTH - 2 * MARGIN) / len(frames) - GAP)
     return width, width / aspect
 

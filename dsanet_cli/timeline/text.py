@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dsanet_cli.text import format_clock, format_time
-from dsanet_cli.timeline.facts import Recorded
+from dsanet_cli.timeline.facts import Recorded, seen_size
 from dsanet_cli.timeline.recorded import format_moment_of_day
 from dsanet_cli.timeline.timeline import Event, Timeline
 
+SMALL_SIDE = 64
+"""Pixels; the encoders look at 160 to 224."""
 DEMONSTRATION = (
     "This model is a demonstration: it has learnt from little, mostly computer-drawn scenes, and misses most of what "
     "happens in real footage. A real model: dsanet models pull ucf-crime"
@@ -60,6 +62,9 @@ def format_coverage(timeline: Timeline) -> str:
 def format_remarks(timeline: Timeline) -> Iterator[str]:
     """Lines about what was decided where a video leaves room for doubt, or was not to be analysed as a whole."""
     video, coverage = timeline.video, timeline.coverage
+    seen = seen_size(video, timeline.sampling)
+    if timeline.sampling.region is not None and seen is not None and (remark := small_region(*seen)):
+        yield remark
     if coverage.part is not None:
         yield f"analysed from {_format_span(coverage.part, timeline)}"
     if video.streams is not None:
@@ -69,6 +74,13 @@ def format_remarks(timeline: Timeline) -> Iterator[str]:
     if coverage.unsure:
         spans = ", ".join(_format_span(span, timeline) for span in coverage.unsure)
         yield f"has no frames from {spans}; perhaps there was nothing to record"
+
+
+def small_region(height: int, width: int) -> str | None:
+    """A line on a region that leaves few pixels of a picture; None where it leaves enough."""
+    if min(height, width) >= SMALL_SIDE:
+        return None
+    return f"the region is only {width} x {height} pixels of the picture, in which little can be told"
 
 
 def _format_span(span: tuple[float, float], timeline: Timeline) -> str:

@@ -15,6 +15,7 @@ from dsanet_cli.video.pyav_decoder import PyavDecoder
 from dsanet_cli.video.scaler import Moment, Scaler
 from dsanet_cli.video.snippet_grid import Stretch
 from dsanet_cli.video.spans import Span
+from dsanet_cli.video.view import View
 
 
 class ChunkDecoder:
@@ -26,6 +27,7 @@ class ChunkDecoder:
         folder: For temporary files.
         threads: Decoding threads.
         alive: Is called for each frame.
+        view: What is looked at of the pictures; None is all. Decord gives none but whole ones.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class ChunkDecoder:
         folder: Path,
         threads: int,
         alive: Callable[[], None],
+        view: View | None = None,
     ) -> None:
         self._decord = DecordDecoder(demuxer, size, folder, threads, alive)
         self._prover = Prover(demuxer)
         self._fallback = PyavDecoder(demuxer, alive)
-        self._scaler = Scaler(size)
+        self._scaler = Scaler(size, view)
+        self._is_whole = view is None
         self._joint: Picture | None = None
 
     def decode(self, stretch: Stretch, targets: Mapping[Span, Sequence[int]]) -> dict[int, Picture]:
@@ -61,7 +65,7 @@ class ChunkDecoder:
         if not targets:
             return {}
         chunk, numbers = stretch.chunk, stretch.numbers
-        if not proven:
+        if not (proven and self._is_whole):
             return self._fall_back(stretch, targets)
         looked_at = {number for several in targets.values() for number in several}
         try:

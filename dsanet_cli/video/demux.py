@@ -156,6 +156,11 @@ class Demuxer:
         return self._stream.codec_context.codec.canonical_name
 
     @property
+    def pixel_shape(self) -> Fraction:
+        """Width of a stored pixel, divided by its height, as a player shows it; 1 where the file does not say."""
+        return self._stream.sample_aspect_ratio or Fraction(1)
+
+    @property
     def format(self) -> str:
         """The container format as ffmpeg calls it."""
         return self._container.format.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from dsanet_cli.errors import VideoError
-from dsanet_cli.video.probe import Picture
+from dsanet_cli.video.options import WHOLE, ReadOptions
+from dsanet_cli.video.probe import Orientation, Picture
 from dsanet_cli.video.reader import Snippet, sample_offsets
 from dsanet_cli.video.scaler import Moment, Scaler
 from dsanet_cli.video.spans import SpanLine
+from dsanet_cli.video.view import View, check_view
 
 LONGEST_SIDE = 16384
 """Pixels; a limit of the scaler."""
@@ -32,6 +35,7 @@ class MemoryReader:
         size: (height, width) in pixels of the pictures delivered.
         sampled_frames: Pictures delivered per snippet.
         line: Says which snippet each frame belongs to; no frame has come to it yet.
+        options: What is looked at of them.
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class MemoryReader:
         size: tuple[int, int],
         sampled_frames: int,
         line: SpanLine,
+        options: ReadOptions = WHOLE,
     ) -> None:
         self._frames = frames
         self._name = name
-        self._scaler = Scaler(size)
+        self._options = options
+        self._scaler = Scaler(size, View.of(options, Orientation()))
         self._sampled_frames = sampled_frames
         self._line = line
         self._waiting: dict[int, Picture] = {}
@@ -59,13 +65,15 @@ class MemoryReader:
         """Take all frames; a snippet is known to be whole when the frame after it comes.
 
         Raises:
-            VideoError: there is no frame, or one is of another type or shape, or comes before the one before it.
+            VideoError: there is no frame, or one is of another type or shape, or comes before the one before it; or
+                region or mask do not go with them.
         """
         last, lasted = -math.inf, 0.0
         for item in self._frames:
             time, frame = self._checked(item, last)
             if self.count == 0:
                 self.start, self.size = time, (frame.shape[0], frame.shape[1])
+                check_view(Path(self._name), self._options, *self.size)
             else:
                 lasted = time - last
             number = self._line.add(time)

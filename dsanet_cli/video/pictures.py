@@ -14,10 +14,11 @@ from av.video.frame import VideoFrame
 from dsanet_cli.files.paths import Pictures
 from dsanet_cli.video.container import video_error
 from dsanet_cli.video.options import ReadOptions
-from dsanet_cli.video.probe import UNDECODABLE, Picture, VideoInfo, nothing_after
+from dsanet_cli.video.probe import UNDECODABLE, Orientation, Picture, VideoInfo, nothing_after
 from dsanet_cli.video.reader import Snippet, VideoReader, open_video, sample_offsets
 from dsanet_cli.video.scaler import Moment, Scaler
 from dsanet_cli.video.spans import Span, SpanLine
+from dsanet_cli.video.view import View, check_view
 
 TIME_STEP = 1e-3
 """Seconds; a picture that is shown this close to the border of a part counts as on it."""
@@ -57,10 +58,11 @@ class PictureReader:
         sampled_frames: Pictures delivered per snippet, spread by ``sample_offsets``.
         line: Says which snippet each picture belongs to; no frame has come to it yet.
         alive: Is called for each picture.
-        options: Which part of them to read.
+        options: What to read of them.
 
     Raises:
-        VideoError: none of the pictures can be decoded, or there are none in that part.
+        VideoError: none of the pictures can be decoded, there are none in that part, or region or mask do not go
+            with them.
     """
 
     def __init__(
@@ -76,8 +78,11 @@ class PictureReader:
         self._size = size
         self._sampled_frames = sampled_frames
         self._alive = alive
-        self._scalers = Scaler(size), Scaler(size[::-1])
+        self._options = options
+        self._scalers: dict[int, Scaler] = {}
+        """By the turns that pictures need."""
         self.info = self._initial_info = self._first_info(path)
+        check_view(path, options, self.info.height, self.info.width)
         self._complete_info = replace(self.info, frames=len(path.files))
         if options.start or options.end is not None:
             end = self.info.duration if options.end is None else min(options.end, self.info.duration)
@@ -147,7 +152,10 @@ class PictureReader:
             return None
         frame, _ = found
         turns = _turns(frame)
-        return np.rot90(self._scalers[turns % 2].picture(Moment(frame)), turns)
+        if turns not in self._scalers:
+            size = self._size[::-1] if turns % 2 else self._size
+            self._scalers[turns] = Scaler(size, View.of(self._options, Orientation.turned(turns)))
+        return np.rot90(self._scalers[turns].picture(Moment(frame)), turns)
 
     def _snippet(self, span: Span, pictures: list[Picture]) -> Snippet:
         frames = np.stack(pictures) if pictures else np.empty((0, *self._size, 3), np.uint8)

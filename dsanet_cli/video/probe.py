@@ -51,7 +51,8 @@ class VideoInfo:
     apart from each other, ``unsure`` the spans (start, end) in seconds without a frame of which nobody can say
     whether there should be some. ``stream`` is the number of the video stream, from 0, out of ``streams``; ``part``
     the span that was looked at, where that is not the whole video; ``timecode`` is that of the first frame, and
-    ``created`` the time of recording, as the file has them.
+    ``created`` the time of recording, as the file has them; ``pixel`` is the width of a pixel as displayed, divided by
+    its height.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class VideoInfo:
     part: tuple[float, float] | None = None
     timecode: str | None = None
     created: str | None = None
+    pixel: Fraction = Fraction(1)
 
     @property
     def holes(self) -> tuple[tuple[float, float], ...]:
@@ -115,11 +117,16 @@ class Orientation:
         try:
             matrix = frame.side_data.get("DISPLAYMATRIX")
         except ValueError:  # PyAV has no name for all that lies beside a frame, for one where cameras write EXIF
-            turns = frame.rotation // 90 % 4  # counter-clockwise
-            return cls(transpose=turns % 2 == 1, flip_rows=turns in (1, 2), flip_columns=turns in (2, 3))
+            return cls.turned(frame.rotation // 90)
         if isinstance(matrix, SideData):
             return cls.from_matrix(np.frombuffer(bytes(matrix), dtype=np.int32))
         return cls()
+
+    @classmethod
+    def turned(cls, turns: int) -> Orientation:
+        """So many quarter turns counter-clockwise."""
+        turns %= 4
+        return cls(transpose=turns % 2 == 1, flip_rows=turns in (1, 2), flip_columns=turns in (2, 3))
 
     @classmethod
     def from_matrix(cls, matrix: NDArray[np.int32]) -> Orientation:
@@ -139,6 +146,14 @@ class Orientation:
             picture = picture[:, ::-1]
         return picture
 
+    def stored(self, picture: Picture) -> Picture:
+        """An upright picture as it would be stored: undoes ``upright``."""
+        if self.flip_columns:
+            picture = picture[:, ::-1]
+        if self.flip_rows:
+            picture = picture[::-1]
+        return picture.swapaxes(0, 1) if self.transpose else picture
+
 
 def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInfo, Orientation, Parity | None]:
     """Decode a file's first frame: what it shows of the video, with no frame counted yet and the header's duration.
@@ -153,9 +168,9 @@ def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInf
         picture = demuxer.first_picture()
         size = path.stat().st_size
     orientation = Orientation.of(picture)
-    height, width = picture.height, picture.width
+    height, width, pixel = picture.height, picture.width, demuxer.pixel_shape
     if orientation.transpose:
-        height, width = width, height
+        height, width, pixel = width, height, 1 / pixel
     info = VideoInfo(
         path=path,
         frames=0,
@@ -170,6 +185,7 @@ def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInf
         timecode=demuxer.header.timecode,
         created=demuxer.header.created,
         fps_from=None if demuxer.header.names_rate else "assumed" if options.fps is None else "option",
+        pixel=pixel,
     )
     return info, orientation, demuxer.parity
 

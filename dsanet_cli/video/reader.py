@@ -23,6 +23,7 @@ from dsanet_cli.video.pyav_decoder import PyavDecoder
 from dsanet_cli.video.scaler import Scaler
 from dsanet_cli.video.snippet_grid import Grid, Stretch
 from dsanet_cli.video.spans import Span, SpanLine
+from dsanet_cli.video.view import View, check_view
 
 __all__ = ["Snippet", "VideoInfo", "VideoReader", "open_video", "sample_offsets"]
 
@@ -77,7 +78,8 @@ def open_video(
         snippet_seconds: That a snippet lasts, whatever the number of its frames (``spans``).
 
     Raises:
-        VideoError: missing, unreadable, empty, not a video, without picture, or cut off before its index.
+        VideoError: missing, unreadable, empty, not a video, without picture, or cut off before its index; region or
+            mask do not go with it.
     """
     new_line = partial(SpanLine, snippet_frames, snippet_seconds, whole)
     return VideoReader(path, size, sampled_frames, new_line, threads, alive, options)
@@ -102,7 +104,9 @@ class VideoReader:
         self._options = options
         self._new_line = new_line
         self._initial_info, self._orientation, self._parity = read_first_frame(path, options)
-        self.info = self._initial_info
+        self.info = info = self._initial_info
+        check_view(path, options, info.height, info.width, info.pixel)
+        self._view = View.of(options, self._orientation)
         self._size = height, width = size
         self._stored_size = (width, height) if self._orientation.transpose else (height, width)
         self._sampled_frames = sampled_frames
@@ -125,7 +129,7 @@ class VideoReader:
         pictures: dict[int, Picture] = {}
         found = False
         with Demuxer(self.info.path, self._options, self._parity) as demuxer, self._scratch_folder() as folder:
-            decoder = ChunkDecoder(demuxer, self._stored_size, Path(folder), self._threads, self._alive)
+            decoder = ChunkDecoder(demuxer, self._stored_size, Path(folder), self._threads, self._alive, self._view)
             for stretch in self._pass(demuxer):
                 spans = [span for span in stretch.spans if asked is None or span.index in asked]
                 pictures |= decoder.decode(stretch, {span: self._targets(span) for span in spans})
@@ -151,7 +155,7 @@ class VideoReader:
         Each has one picture, that of its first key frame, or none where it has no key frame that can be decoded.
         Only a missing end of the video is a hole in ``info`` then.
         """
-        scaler = Scaler(self._stored_size)
+        scaler = Scaler(self._stored_size, self._view)
         keys: dict[int, Packet[VideoStream]] = {}
         with Demuxer(self.info.path, self._options, self._parity) as demuxer:
             decoder = PyavDecoder(demuxer, self._alive)

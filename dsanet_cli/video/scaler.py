@@ -1,4 +1,4 @@
-"""Decoded frames as pictures: deinterlaced where they say that they are interlaced, scaled, in RGB.
+"""Decoded frames as pictures: deinterlaced where they say that they are interlaced, cut if asked for, scaled, in RGB.
 
 The lines of an interlaced frame show two times, the even ones and the odd ones one each. What has moved between them
 has combed edges, which mean nothing to an encoder of pictures. Lines of the other time are made anew, from those
@@ -22,6 +22,10 @@ from av.video.frame import VideoFrame
 
 from dsanet_cli.video.container import Parity
 from dsanet_cli.video.probe import Picture
+from dsanet_cli.video.view import View
+
+EXACT = "bicubic+accurate_rnd"
+"""How frames become RGB before they are cut, and what is left is scaled: two steps, in which less must get lost."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +72,39 @@ class Deinterlacer:
 class Scaler:
     """Makes RGB pictures of one size out of decoded frames, as decord does: with ffmpeg's scale filter, bicubic.
 
-    Interlaced frames are made whole before that, which decord does not do.
+    Interlaced frames are made whole before that, and cut and blackened where only a part is looked at, which decord
+    does not do.
+
+    Args:
+        size: (height, width) in pixels of the pictures.
+        view: What is looked at; None is all.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        self._height, self._width = size
-        self._graph: Graph | None = None
-        self._source: object = None
+    def __init__(self, size: tuple[int, int], view: View | None = None) -> None:
+        self._resizer = _Resizer(size, "bicubic" if view is None else EXACT)
+        self._view = view
+        self._converter = _Resizer(None, EXACT)
         self._deinterlacer = Deinterlacer()
 
     def picture(self, moment: Moment) -> Picture:
         """Picture (H, W, 3) of a frame of any size and pixel format."""
         frame = self._deinterlacer.frame(moment) if moment.interlaced else moment.frame
+        if self._view is not None:
+            frame = VideoFrame.from_ndarray(self._view.seen(self._converter.picture(frame)), "rgb24")
+        return self._resizer.picture(frame)
+
+
+class _Resizer:
+    """Makes RGB pictures of one size, or with ``size`` None of the frames' own."""
+
+    def __init__(self, size: tuple[int, int] | None, flags: str) -> None:
+        self._size = size
+        self._flags = flags
+        self._graph: Graph | None = None
+        self._source: object = None
+
+    def picture(self, frame: VideoFrame) -> Picture:
+        """Picture (H, W, 3) of a frame."""
         source = _kind(frame)
         if self._graph is None or source != self._source:
             self._graph, self._source = self._make_graph(frame), source
@@ -90,7 +115,8 @@ class Scaler:
         return np.asarray(scaled.to_ndarray(), np.uint8)
 
     def _make_graph(self, frame: VideoFrame) -> Graph:
-        return _graph(frame, ("scale", f"{self._width}:{self._height}:flags=bicubic"), ("format", "rgb24"))
+        height, width = self._size or (frame.height, frame.width)
+        return _graph(frame, ("scale", f"{width}:{height}:flags={self._flags}"), ("format", "rgb24"))
 
 
 def _kind(frame: VideoFrame) -> object:

@@ -66,6 +66,13 @@ def test_what_two_hours_cannot_say_of_a_day_is_said():
     assert "To promise 1.0 a day takes 72 h" in text
 
 
+@pytest.mark.parametrize(
+    ("hours", "text"), [(24 / 3600, "24 s"), (0.1, "6 min"), (0.99, "59 min"), (1, "1.0 h"), (400, "400.0 h")]
+)
+def test_short_footage_is_not_said_to_last_no_hours(hours, text):
+    assert f"no false alarms in {text} at" in verdict(Rate(0.62, 0, 0.0, hours), 1.0)
+
+
 def test_enough_footage_is_not_asked_for_more():
     text = verdict(Rate(0.62, 3, 9.0, hours=10.0), 1.0)
     assert text == "3 false alarms in 10.0 h at 0.62: the rate is at most 18.6 a day, with 95 % confidence"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 
 import numpy as np
 import pytest
 from commands import run
-from media import write_video
+from media import write_halves, write_mask, write_video
 from tiny import WIDTH
 
 from dsanet_cli.detect.profile import read_profile
@@ -37,7 +38,7 @@ def test_a_profile_a_plot_and_what_the_footage_can_bear(calibrate, footage, tmp_
     assert (profile.min_length, profile.release) == (1.5, round(0.7 * profile.threshold, 3))
     assert (tmp_path / "gate.png").read_bytes().startswith(b"\x89PNG")
     assert "chosen" in result.stdout
-    assert "in 0.1 h" in result.stderr
+    assert "in 6 min" in result.stderr
     assert "with 95 % confidence" in result.stderr
     assert (tmp_path / "gate.toml").read_text().startswith("# For 200/hour false alarms, from 3 videos")
 
@@ -102,3 +103,88 @@ def test_nothing_to_calibrate_on_and_no_rate(calibrate, tmp_path):
     (tmp_path / "empty").mkdir()
     assert calibrate("empty").returncode == 1
     assert calibrate("empty", "--false-alarms", "often").returncode == 2
+
+
+@pytest.fixture
+def halves(tmp_path):
+    """A video whose right half the mask hides."""
+    (tmp_path / "in").mkdir()
+    write_halves(tmp_path / "in" / "one.mkv", 100, 900)
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "m.png", np.arange(128)[None].repeat(96, 0) >= 64)
+    return "in"
+
+
+VIEW = ("--region", "0,0,0.75,1", "--mask", "masks/m.png")
+
+
+def test_region_and_mask_are_in_the_profile_and_detect_takes_them_from_it(calibrate, halves, tmp_path):
+    (tmp_path / "profiles").mkdir()
+    assert calibrate(halves, "-o", "masks/p.toml", *VIEW).returncode == 0
+    assert tomllib.loads((tmp_path / "masks" / "p.toml").read_text())["mask"] == "m.png"
+    result = calibrate(halves, "-o", "profiles/p.toml", *VIEW)
+    assert result.returncode == 0, result.stderr
+    profile = tomllib.loads((tmp_path / "profiles" / "p.toml").read_text())
+    assert (profile["region"], profile["mask"]) == ([0, 0, 0.75, 1], str(tmp_path / "masks" / "m.png"))
+    detected = run("detect", "../in", "--profile", "p.toml", "-o", "out", "-f", "json", cwd=tmp_path / "profiles")
+    assert detected.returncode == 0, detected.stderr
+    sampling = json.loads((tmp_path / "profiles" / "out" / "one.json").read_text())["sampling"]
+    assert sampling["region"] == [0, 0, 0.75, 1]
+    assert len(sampling["mask"]) == 64
+
+
+def test_the_table_is_that_of_what_the_mask_leaves(calibrate, halves, tmp_path, tiny_model):
+    tables = {}
+    for name, right in (("one", 900), ("two", 3500)):
+        write_halves(tmp_path / "in" / "one.mkv", 100, right)
+        for view in (VIEW[:2], VIEW[2:]):
+            run("detect", "in", "--model", tiny_model, "-o", name + view[0], "-f", "json", *view, cwd=tmp_path)
+            results = calibrate(name + view[0], "-o", "a.toml", "--overwrite", *view)
+            videos = calibrate("in", "-o", "b.toml", "--overwrite", *view)
+            assert results.stdout == videos.stdout, results.stderr
+            tables[name, view] = results.stdout
+    assert tables["one", VIEW[2:]] == tables["two", VIEW[2:]]
+
+
+def test_results_say_their_region_and_all_must_have_one(calibrate, halves, tmp_path, tiny_model):
+    def detect(output, *view):
+        assert run("detect", "in", "--model", tiny_model, "-o", output, *view, cwd=tmp_path).returncode == 0
+
+    detect("left", *VIEW[:2])
+    detect("whole")
+    detect("masked", *VIEW)
+    assert calibrate("left", "-o", "p.toml").returncode == 0
+    assert tomllib.loads((tmp_path / "p.toml").read_text())["region"] == [0, 0, 0.75, 1]
+    mixed = calibrate("left", "whole", "-o", "q.toml")
+    assert mixed.returncode == 3
+    assert "in/one.mkv: analysed in all of the picture, not 0,0,0.75,1; calibrate regions one by one" in mixed.stderr
+    assert "analysed in all of the picture, not 0,0,0.75,1" in calibrate("whole", "-o", "r.toml", *VIEW[:2]).stderr
+    assert "analysed with another mask; name the mask" in calibrate("masked", "-o", "r.toml").stderr
+    assert "analysed without a mask" in calibrate("left", "-o", "r.toml", *VIEW).stderr
+    assert not (tmp_path / "r.toml").exists()
+    assert calibrate("masked", "-o", "r.toml", *VIEW[2:]).returncode == 0
+
+
+def test_a_model_beside_the_profile_is_found_from_anywhere(footage, tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "best")
+    result = run("calibrate", footage / "cam0.npy", "--model", "best", "-o", "p.toml", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (tmp_path / "elsewhere").mkdir()
+    profile = (tmp_path / "p.toml").read_text()
+    for model in (str(tmp_path / "best"), "best"):
+        (tmp_path / "p.toml").write_text(profile.replace(str(tmp_path / "best"), model))
+        arguments = footage / "cam0.npy", "--profile", "../p.toml", "-f", "json"
+        done = run("detect", *arguments, cwd=tmp_path / "elsewhere")
+        assert done.returncode == 0, done.stderr
+        assert "model tiny (--profile)" in done.stderr
+
+
+def test_results_of_other_encoder_weights_are_refused(calibrate, halves, tmp_path, tiny_model):
+    detected = run("detect", "in", "--model", tiny_model, "-o", "out", cwd=tmp_path)
+    assert detected.returncode == 0
+    data = json.loads((tmp_path / "out" / "one.json").read_text())
+    data["model"]["encoder_sha256"] = "ab" * 32
+    (tmp_path / "out" / "one.json").write_text(json.dumps(data))
+    result = calibrate("out", "-o", "p.toml")
+    assert result.returncode == 1
+    assert "one.json: was made with other encoder weights" in result.stderr

@@ -285,9 +285,15 @@ def test_completion_can_be_installed(tmp_path):
     assert "dsanet" in (tmp_path / ".bashrc").read_text()
 
 
-def test_models_list_and_show(tiny_model):
+def test_models_list_and_show(tiny_model, tmp_path):
     environment = {"DSANET_MODELS": str(tiny_model.parent)}
-    assert "tiny" in run("models", "list", **environment).stdout
+    listed = run("models", "list", **environment).stdout
+    assert "tiny" in listed
+    assert listed.splitlines()[-1].startswith("scenes is taken where --model names no other; dsanet models use")
+    shutil.copytree(tiny_model, tmp_path / "tiny")
+    assert run("models", "use", "tiny", DSANET_MODELS=str(tmp_path)).returncode == 0
+    listed = run("models", "list", DSANET_MODELS=str(tmp_path)).stdout
+    assert listed.splitlines()[-1].startswith("tiny is taken where --model names no other")
     shown = run("models", "show", "tiny", **environment).stdout
     assert "fighting (fighting | people fighting)" in shown
     assert run("models", "show", "nope", **environment).returncode == 1

@@ -98,3 +98,24 @@ def test_words_that_cannot_be_read_are_one_line(detect, tiny_model, tmp_path):
     failed = detect("--model", tiny_model, "--classes", "words.toml")
     assert failed.returncode != 0
     assert "words.toml: cannot be read" in failed.stderr
+
+
+def cameras(*patterns):
+    return "".join(f'[[camera]]\nmatch = "{one}"\nthreshold = 0.{number + 1}\n' for number, one in enumerate(patterns))
+
+
+def test_a_camera_that_another_one_covers_gets_a_line(detect, tiny_model, tmp_path):
+    (tmp_path / "p.toml").write_text(cameras("cam*", "cam2", "cam7"))
+    done = detect("--model", tiny_model, "--profile", "p.toml")
+    assert done.returncode == 0
+    (note,) = [line for line in done.stderr.splitlines() if line.startswith("note:")]
+    assert "the camera cam2 takes no video, since cam* comes before it and matches in/cam2.npy, too" in note
+    (tmp_path / "p.toml").write_text(cameras("cam2", "cam*", "cam7"))
+    assert "note:" not in detect("--model", tiny_model, "--profile", "p.toml", "--overwrite").stderr
+    assert [rule(tmp_path, name)["threshold"] for name in ("cam1", "cam2", "yard/cam1")] == [0.2, 0.1, 0.2]
+
+
+def test_a_profile_whose_cameras_take_no_video_gets_a_line(detect, tiny_model, tmp_path):
+    (tmp_path / "p.toml").write_text(cameras("cam7", "lobby/*"))
+    done = detect("--model", tiny_model, "--profile", "p.toml")
+    assert "note: --profile: no video is of a camera in it (cam7, lobby/*), so what it says of all holds" in done.stderr
