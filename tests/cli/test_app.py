@@ -289,7 +289,7 @@ def test_models_list_and_show(tiny_model, tmp_path):
     environment = {"DSANET_MODELS": str(tiny_model.parent)}
     listed = run("models", "list", **environment).stdout
     assert "tiny" in listed
-    assert listed.splitlines()[-1].startswith("scenes is taken where --model names no other; dsanet models use")
+    assert listed.splitlines()[-1].startswith("street is taken where --model names no other; dsanet models use")
     shutil.copytree(tiny_model, tmp_path / "tiny")
     assert run("models", "use", "tiny", DSANET_MODELS=str(tmp_path)).returncode == 0
     listed = run("models", "list", DSANET_MODELS=str(tmp_path)).stdout

@@ -14,6 +14,7 @@ from dsanet_cli.errors import VideoError
 from dsanet_cli.video.decord_decoder import load_decord
 from dsanet_cli.video.demux import CHUNK_FRAMES, Demuxer
 from dsanet_cli.video.header import Header
+from dsanet_cli.video.packet_stream import PacketStream
 from dsanet_cli.video.pyav_decoder import PyavDecoder
 from dsanet_cli.video.reader import open_video
 
@@ -222,13 +223,13 @@ def test_a_file_that_cannot_be_read_beyond_a_point(tmp_path, monkeypatch):
             raise av.error.OSError(5, "Input/output error")
 
     reader = open_video(path, SIZE, 1)
-    original = Demuxer.__init__
+    original = PacketStream.__init__
 
     def fail_later(self, *arguments):
         original(self, *arguments)
         self._container = Failing(self._container)
 
-    monkeypatch.setattr(Demuxer, "__init__", fail_later)
+    monkeypatch.setattr(PacketStream, "__init__", fail_later)
     assert len(list(reader.snippets())) == 4
     assert reader.info.holes == seconds((50, 100))
     monkeypatch.setattr(Header, "end_from", lambda *_: 0.0)

@@ -20,6 +20,7 @@ from dsanet_cli.video.options import ReadOptions
 from dsanet_cli.video.pictures import open_source
 from dsanet_cli.video.probe import Orientation
 from dsanet_cli.video.reader import open_video
+from dsanet_cli.video.spans import SpanLine
 from dsanet_cli.video.view import box, check_view
 
 BLOCK = (32, 32)
@@ -147,7 +148,7 @@ def test_frames_in_memory(tmp_path):
 
     def read(options, size=(96, 128)):
         given = [(number / 25, picture(number)) for number in range(16)]
-        return next(MemoryReader(given, "camera", size, 4, 16, options).snippets()).frames
+        return next(MemoryReader(given, "camera", size, 4, SpanLine(16), options).snippets()).frames
 
     assert read(ReadOptions(mask=mask))[:, :, :64].max() == 0
     assert read(ReadOptions(mask=mask))[:, :, 64:].max() == 255
