@@ -7,7 +7,9 @@ read back after scaling, cropping to the same aspect, and lossy coding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -47,6 +49,23 @@ def read_number(frame: np.ndarray) -> int:
     return int(sum(1 << k for k, bit in enumerate(bits) if bit))
 
 
+@contextlib.contextmanager
+def scheduling_kept() -> Iterator[None]:
+    """Undo what the SVT-AV1 encoder does where it may: it gives the thread that calls it real-time priority.
+
+    All processes that the tests start would inherit that, and everything else on the machine would stand still.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
+@scheduling_kept()
 def write_video(  # noqa: PLR0913
     path: Path,
     frames: int = 40,
