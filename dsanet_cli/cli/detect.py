@@ -64,6 +64,10 @@ class Format(StrEnum):
     html = "html"
 
 
+ONE_FILE_FORMATS = frozenset({Format.clips, Format.mp4, Format.otio, Format.edl})
+"""What is made of, or names, the one file of a video."""
+
+
 def detect(
     sources: Annotated[
         list[str],
@@ -130,6 +134,15 @@ def detect(
     recorded: Start = None,
     timezone: Timezone = None,
     name_time: NameTime = None,
+    by_camera: Annotated[
+        str | None,
+        typer.Option(
+            "--by-camera",
+            metavar="folder|PATTERN",
+            help="Join the files of each camera to one result a day. A camera is a folder, or what the first group of "
+            "a regular expression finds in names, such as 'cam([0-9]+)_'.",
+        ),
+    ] = None,
     region: RegionText = None,
     mask: MaskFile = None,
     scan: Annotated[
@@ -190,6 +203,19 @@ def detect(
         raise UsageError(f"--keep-features and {'--scan' if scan else '--output -'} contradict each other")
     if quiet and verbose:
         raise UsageError(QUIET_AND_VERBOSE)
+    if by_camera is not None:
+        films = sorted(ONE_FILE_FORMATS & set(formats or ()))
+        refused = {
+            "--scan": scan,
+            "--keep-features": keep_features,
+            "--output -": output == STDOUT,
+            "--from and --to": start is not None or end is not None,
+            "--start": recorded is not None,
+            "--engine ray, whose actors share single files (--shard keeps cameras whole)": engine is Engine.ray,
+            **{f"--format {name}": True for name in films},
+        }
+        for option in (option for option, is_given in refused.items() if is_given):
+            raise UsageError(f"--by-camera does not go with {option}")
     notes = {
         "--scan-level has no effect without --scan": scan_level is not None and not scan,
         "--pad and --exact have no effect without --format clips": (exact or pad is not None)
@@ -199,6 +225,7 @@ def detect(
     }
     from fractions import Fraction
 
+    from dsanet_cli.detect.days import CameraRule
     from dsanet_cli.detect.detector import DetectSettings
     from dsanet_cli.detect.profile import choose_for
     from dsanet_cli.detect.run import BatchSettings, run_batch
@@ -265,6 +292,7 @@ def detect(
             shard=part,
             on_ray=engine is Engine.ray,
             dry=dry_run,
+            by_camera=None if by_camera is None else CameraRule.parse(by_camera),
             notes=tuple(note for note, holds in notes.items() if holds),
         )
     )

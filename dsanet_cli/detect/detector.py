@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from dsanet_cli.config import EventRule
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature
+from dsanet_cli.detect.day_analysis import DayRun
+from dsanet_cli.detect.days import Day, first_file
 from dsanet_cli.detect.profile import Profile
 from dsanet_cli.detect.scan import ScanAnalysis
 from dsanet_cli.encoder.clip import tower_sha256
@@ -153,8 +156,21 @@ class Detector:
                 yield source, result
             else:
                 videos.append(source)
-        if videos:
+        if days := [source for source in videos if isinstance(source.path, Day)]:
+            yield from self._detect_days(days, settings, watch)
+        if videos := [source for source in videos if source not in days]:
             yield from self.detect_arriving(videos, settings.for_videos(len(videos)), watch)
+
+    def _detect_days(
+        self, days: Sequence[Source], settings: PipelineSettings, watch: Watch
+    ) -> Iterator[tuple[Source, Detection | DsanetError]]:
+        run = DayRun(days, lambda day: Analysis(day.path, self._scoring(day), partial(self.sampling, day)), watch)
+        pipeline = dataclasses.replace(
+            self.pipeline(settings.for_videos(len(run.files))), reading=lambda file: self.reading_of(run.day_of(file))
+        )
+        with contextlib.closing(pipeline.run(run.files, run.collector, run.watch)) as outcomes:
+            for file, outcome in outcomes:
+                yield from run.concluded(file, outcome)
 
     def detect_arriving(
         self, videos: Iterable[Source | None], settings: PipelineSettings, watch: Watch
@@ -291,14 +307,14 @@ class Detector:
     def rule_of(self, source: Source) -> EventRule:
         """How the scores of a source become events."""
         profile = self.settings.profile
-        return self.rule if profile is None else profile.rule(source, self.rule)
+        return self.rule if profile is None else profile.rule(first_file(source), self.rule)
 
     def reading_of(self, source: Source) -> ReadOptions:
         """What is read of a source: where nothing is said for all, the region and mask of its camera."""
         reading, profile = self.settings.reading, self.settings.profile
         if profile is None:
             return reading
-        region, mask = profile.view(source)
+        region, mask = profile.view(first_file(source))
         return dataclasses.replace(
             reading, region=reading.region or region, mask=reading.mask or self._masks.get(mask or "")
         )

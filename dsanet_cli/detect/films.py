@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Protocol
 
+from dsanet_cli.detect.days import Day
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.paths import Pictures
@@ -14,7 +15,7 @@ from dsanet_cli.timeline.timeline import Timeline
 
 def has_film(path: Path) -> bool:
     """Whether a source is a file of moving pictures, out of which something can be cut."""
-    return not is_feature_file(path) and not isinstance(path, Pictures)
+    return not is_feature_file(path) and not isinstance(path, Pictures | Day)
 
 
 class StoppedError(DsanetError):

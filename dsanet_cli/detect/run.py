@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 
+from dsanet_cli.detect.days import CameraRule, by_camera, files_of, join_days
 from dsanet_cli.detect.dry_run import describe, measure, plan_work
 from dsanet_cli.detect.notes import described, unused_cameras, without_effect
 from dsanet_cli.detect.places import TakenError
@@ -17,11 +18,11 @@ from dsanet_cli.detect.profile import read_profile
 from dsanet_cli.detect.results import result_name
 from dsanet_cli.detect.runner import Runner, RunnerSettings
 from dsanet_cli.detect.summary import SummaryRow, update_summary
-from dsanet_cli.errors import DsanetError, OutputError, UsageError
+from dsanet_cli.errors import DsanetError, OutputError, UsageError, VideoError
 from dsanet_cli.features.encoder_check import note_without_sidecar
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.paths import DEFAULT_PICTURE_FPS
-from dsanet_cli.files.sources import Source, find_sources, is_feature_file
+from dsanet_cli.files.sources import Listing, Source, find_sources, is_feature_file
 from dsanet_cli.names import printable
 from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.timeline.formats import RECORD, check_formats
@@ -46,6 +47,8 @@ class BatchSettings:
     """Let the actors of a Ray cluster do it."""
     dry: bool = False
     """Only say what would be done."""
+    by_camera: CameraRule | None = None
+    """Join the files of each camera to its days; None takes each file by itself."""
     notes: tuple[str, ...] = ()
     """What the command line has to say about its options, such as those without effect."""
 
@@ -72,15 +75,14 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
         ModelError: the model does not load.
         OutputError: the output folder cannot be written.
     """
-    fps = settings.work.detect.feature_fps or DEFAULT_PICTURE_FPS
-    listing = find_sources(settings.sources, settings.recursive, sys.stdin, fps).shard(*settings.shard)
-    several = len(listing.sources) + len(listing.problems) > 1
+    listing, files, joined = _listed(settings)
+    several = settings.by_camera is not None or len(listing.sources) + len(listing.problems) > 1
     output = settings.work.output
     _check_stdout(settings, several)
     check_start(settings.work.detect.clock, several)
     check_formats(settings.work.formats)
     run = _Run(settings, several)
-    run.print_notes(listing.sources)
+    run.print_notes(files, joined)
     for problem in listing.problems:
         run.report_failure(SummaryRow.failed(problem.argument, str(problem)), problem)
     interrupted = False
@@ -110,7 +112,7 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
     failed = sum(row.status == "failed" for row in rows)
     results = () if output is None else tuple(PurePath(row.result) for row in rows if row.result and row.status == "ok")
     if interrupted:
-        left = len(listing.sources) + len(listing.problems) - len(rows)
+        left = len(listing.sources) + len(listing.problems) + run.broken_files - len(rows)
         run.printer.interrupted(left)
     return BatchOutcome(len(rows) - failed, failed, interrupted, summarised, results)
 
@@ -118,6 +120,29 @@ def run_batch(settings: BatchSettings) -> BatchOutcome:
 def _check_stdout(settings: BatchSettings, several: bool) -> None:
     if settings.work.output is None and not settings.dry and (several or len(settings.work.formats) != 1):
         raise UsageError("--output - takes one input and one --format")
+
+
+def _listed(settings: BatchSettings) -> tuple[Listing, tuple[Source, ...], tuple[str, ...]]:
+    """What to analyse in this part of the work, the files that it is made of, and lines on how they were joined."""
+    work, rule, (number, count) = settings.work, settings.by_camera, settings.shard
+    fps = work.detect.feature_fps or DEFAULT_PICTURE_FPS
+    listing = find_sources(settings.sources, settings.recursive, sys.stdin, fps)
+    if rule is None:
+        listing = listing.shard(number, count)
+        return listing, listing.sources, ()
+    cameras, strays = by_camera(listing.sources, rule)
+    here = cameras[number - 1 :: count]
+    days = join_days(here, rule, work.detect.clock, work.pipeline, work.detect.reading)
+    files = tuple(file for _, found in here for file in found)
+    lines = [f"{_count(files, 'file')} of {_count(here, 'camera')}: {_count(days, 'result')}"] if files else []
+    if count > 1:
+        lines.append(f"note: --shard: cameras are kept whole, {len(here)} of {len(cameras)} are in this part")
+    problems = (*listing.problems, *strays)[number - 1 :: count]
+    return Listing(days, problems), files, tuple(lines)
+
+
+def _count(items: Sequence[object], name: str) -> str:
+    return f"{len(items)} {name}{'s' * (len(items) != 1)}"
 
 
 class _Run:
@@ -132,11 +157,13 @@ class _Run:
             fps_given=settings.work.detect.reading.fps is not None,
         )
         self.rows: list[SummaryRow] = []
+        self.broken_files = 0
+        """Rows of files that could not be joined to the others of their day."""
         named_folder = any(map(os.path.isdir, settings.sources))
         self.skip_done = named_folder if settings.skip_existing is None else settings.skip_existing
 
-    def print_notes(self, sources: Sequence[Source]) -> None:
-        """Print what there is to say about the options."""
+    def print_notes(self, sources: Sequence[Source], joined: Sequence[str] = ()) -> None:
+        """Print what there is to say about the options, and the lines ``joined`` on files of cameras."""
         settings = self.settings
         for note in (*settings.notes, *without_effect(settings.sources, settings.recursive, settings.work, sources)):
             self.printer.log(f"note: {note}")
@@ -147,7 +174,7 @@ class _Run:
             self.printer.log(
                 f"note: part {settings.shard[0]} of {settings.shard[1]} holds no input that could be found"
             )
-        for line in described(sources):
+        for line in (*described(sources), *joined):
             self.printer.log(line)
 
     def plan(self, sources: Sequence[Source]) -> BatchOutcome:
@@ -165,6 +192,7 @@ class _Run:
                 self._report_source(source, result)
         remaining = [source for source, result in settled.items() if result is None]
         done = sum(isinstance(result, Timeline) for result in settled.values())
+        remaining = [file for source in remaining for file in files_of(source)]
         plan = plan_work(remaining, done, work.pipeline, self._report_source, work.detect.reading)
         speed = None
         if plan.lengths and not self.settings.on_ray:
@@ -245,6 +273,10 @@ class _Run:
         else:
             self.rows.append(SummaryRow.of(result, name))
             self.printer.timeline(result)
+            for part in result.video.files:
+                if part.error is not None:
+                    self.broken_files += 1
+                    self.report_failure(SummaryRow.failed(part.path, part.error, name), VideoError(part.error))
 
     def rows_in_order(self, sources: Sequence[Source]) -> list[SummaryRow]:
         """All rows: what could not be found first, then the inputs in the order they were listed."""

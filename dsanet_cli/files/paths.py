@@ -29,10 +29,12 @@ DEFAULT_PICTURE_FPS = Fraction(30)
 """Frames per second of pictures where nobody says; the rate of UCF-Crime's videos."""
 
 
-class _Text(_Path):
+class CalledPath(_Path):
     """A path that is called otherwise than it is written; a path derived from it is a plain one."""
 
     text: str | None = None
+    tag: str | None = None
+    """A mark of the version of what ``stat`` was last asked for, where there is one."""
 
     def __str__(self) -> str:
         return super().__str__() if self.text is None else self.text
@@ -44,11 +46,8 @@ class _Text(_Path):
         return hash(str(self))
 
 
-class Url(_Text):
+class Url(CalledPath):
     """A file behind a URL that fsspec opens. Its parts are the host and the folders, without any query."""
-
-    tag: str | None = None
-    """The server's mark of the version of the file that ``stat`` was last asked for (its ETag), if it gives one."""
 
     @classmethod
     def of(cls, text: str) -> Url:
@@ -62,7 +61,7 @@ class Url(_Text):
         return Url.of, (str(self),)
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:  # noqa: ARG002  (as any path's)
-        """Size and age, as far as the server tells; an unknown age is 0.
+        """Size and age, as far as the server tells; an unknown age is 0. ``tag`` is its ETag, if it gives one.
 
         Raises:
             OSError: it cannot be reached.
@@ -77,7 +76,7 @@ class Url(_Text):
             changed = system.modified(place).timestamp()
         except Exception:  # NotImplementedError, and whatever a service raises
             changed = _http_time(str(facts.get("Last-Modified", "")))
-        return _status(size, round(changed * 1e9))
+        return made_status(size, round(changed * 1e9))
 
     def open_seekable(self) -> IO[bytes]:
         """Open it for reading from any place.
@@ -106,7 +105,7 @@ class Url(_Text):
         return system, place
 
 
-class Pictures(_Text):
+class Pictures(CalledPath):
     """Pictures that are the frames of one video, in order; ``fps`` of them a second."""
 
     files: tuple[Path, ...] = ()
@@ -129,7 +128,7 @@ class Pictures(_Text):
             OSError: one of them cannot be read.
         """
         found = [file.stat(follow_symlinks=follow_symlinks) for file in self.files]
-        return _status(sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0))
+        return made_status(sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0))
 
 
 def take_paths(settings: object, *names: str) -> None:
@@ -146,8 +145,8 @@ def as_texts(given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
 
 
 def tag_of(path: Path) -> str | None:
-    """The server's mark of the version of a file, as its ``stat`` last found it; None where there is none."""
-    return path.tag if isinstance(path, Url) else None
+    """The mark of the version of a source, as its ``stat`` last found it; None where there is none."""
+    return path.tag if isinstance(path, CalledPath) else None
 
 
 def _http_time(text: str) -> float:
@@ -158,7 +157,8 @@ def _http_time(text: str) -> float:
         return 0.0
 
 
-def _status(size: int, changed_ns: int) -> os.stat_result:
+def made_status(size: int, changed_ns: int) -> os.stat_result:
+    """What ``stat`` says of a file of ``size`` bytes that was changed so many nanoseconds after 1970."""
     changed = changed_ns / 1e9
     fields = (stat.S_IFREG, 0, 0, 1, 0, 0, size, changed, changed, changed)
     return os.stat_result(fields, {"st_mtime_ns": changed_ns})

@@ -25,10 +25,10 @@ class _HeaderTask(Task):
         self.source = source
 
 
-def header_lengths(
+def headers(
     sources: Sequence[Source], settings: PipelineSettings, options: ReadOptions = WHOLE
-) -> Iterator[tuple[Source, float | VideoError]]:
-    """Seconds of each video that are to be read by its header, 0 where that does not say, or why it cannot be opened.
+) -> Iterator[tuple[Source, Opened | VideoError]]:
+    """What each video says by its header, or why it cannot be opened, as they are read.
 
     Args:
         sources: The videos.
@@ -40,11 +40,21 @@ def header_lengths(
     pool = DecoderPool[_HeaderTask](filled.jobs, filled.stall_timeout, _DEPTH)
     with contextlib.closing(pool.run(_HeaderTask(source, options) for source in sources)) as messages:
         for task, message in filter(None, messages):
-            if isinstance(message, Opened):
-                left = message.duration - message.start
-                if message.duration and left <= 0:
-                    yield task.source, nothing_after(task.source.path, message.duration, message.start)
-                else:
-                    yield task.source, max(0.0, left)
-            elif isinstance(message, VideoError):
+            if isinstance(message, Opened | VideoError):
                 yield task.source, message
+
+
+def header_lengths(
+    sources: Sequence[Source], settings: PipelineSettings, options: ReadOptions = WHOLE
+) -> Iterator[tuple[Source, float | VideoError]]:
+    """Seconds of each video that are to be read by its header, 0 where that does not say, or why it cannot be opened.
+
+    The arguments are those of ``headers``.
+    """
+    for source, header in headers(sources, settings, options):
+        if isinstance(header, VideoError):
+            yield source, header
+        elif header.duration and header.duration <= header.start:
+            yield source, nothing_after(source.path, header.duration, header.start)
+        else:
+            yield source, max(0.0, header.duration - header.start)

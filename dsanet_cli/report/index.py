@@ -87,6 +87,8 @@ def index_row(result: Result, page: PurePath, is_there: bool, name: PurePath) ->
 
 def camera_of(timeline: Timeline, name: PurePath) -> str:
     """Which camera a video is from: the folder that it lies in, below that of all results or else on its own disk."""
+    if timeline.video.camera is not None:
+        return printable(timeline.video.camera)
     below = name.parent.as_posix()
     return printable(below if below != "." else Path(timeline.video.path).parent.name)
 

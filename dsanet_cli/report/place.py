@@ -36,6 +36,9 @@ def video_place(facts: VideoFacts, folder: Path | None) -> VideoPlace:
     """Where a page in ``folder`` finds the video; None is a folder behind a URL, from which nothing leads to it."""
     if facts.codec is None:
         return VideoPlace((), "The result was made from features; there is no video to play.")
+    if facts.files:
+        count = f"{len(facts.files)} file{'s' * (len(facts.files) > 1)}"
+        return VideoPlace((), f"The result was made from {count} of the camera, which no player joins.")
     if scheme_of(facts.path):
         # Played from there it would be a request, which no page makes.
         return VideoPlace((), f"The video is at {printable(facts.path)}; open it from there.")

@@ -174,7 +174,7 @@ def paints(classes: int) -> list[Paint]:
 
 def video_name(video: VideoFacts) -> str:
     """What a person calls the video."""
-    return printable(Path(video.path).name or video.path)
+    return printable(video.name)
 
 
 def headline(timeline: Timeline) -> str:
@@ -210,6 +210,7 @@ def settings(timeline: Timeline) -> list[tuple[str, str]]:
     model, sampling, rule = timeline.model, timeline.sampling, timeline.rule
     pairs = [
         ("Video", printable(timeline.video.real_path or timeline.video.path)),
+        ("Files", _files_line(timeline.video)),
         ("Model", f"{model.name} ({model.sha256[:12]}…)"),
         ("Frames looked at", _frames_line(sampling)),
         ("Numbers", " on ".join(filter(None, (sampling.precision, sampling.device)))),
@@ -219,6 +220,12 @@ def settings(timeline: Timeline) -> list[tuple[str, str]]:
         ("Written by", timeline.program or ""),
     ]
     return [(term, said) for term, said in pairs if said]
+
+
+def _files_line(video: VideoFacts) -> str:
+    """``144, from 00-00-00.mp4 to 23-50-00.mp4``; nothing of a video that is one file."""
+    names = [printable(Path(part.path).name) for part in video.files]
+    return f"{len(names)}, from {names[0]} to {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def _rule_line(rule: EventRule) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -41,6 +42,23 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class FilePart:
+    """A file that a timeline of several was made from."""
+
+    path: PathText
+    start: Seconds
+    """Where it lies in the timeline, in seconds, as ``end``."""
+    end: Seconds
+    bytes: Count | None = None
+    mtime: Seconds | None = None
+    """When it was written, seconds since the epoch."""
+    created: Name | None = None
+    """When it was recorded, as its metadata has it."""
+    error: Line | None = None
+    """Why it could not be analysed."""
+
+
+@dataclass(frozen=True)
 class VideoFacts:
     """What was analysed. A feature file has no picture: its size and codec are None."""
 
@@ -57,7 +75,7 @@ class VideoFacts:
     mtime: Seconds | None = None
     """When the file was written, seconds since the epoch, as it said before the analysis."""
     etag: Name | None = None
-    """The server's mark of the version of a video behind a URL, where it gives one."""
+    """The server's mark of the version of a video behind a URL, where it gives one; of several files, one of all."""
     real_path: PathText | None = None
     """Absolute and without links, where ``path`` is as it was given."""
     stream: Count | None = None
@@ -72,6 +90,16 @@ class VideoFacts:
     """When it was recorded, as the file's metadata has it."""
     recorded: Recorded | None = None
     """When it began, where that is known."""
+    camera: Name | None = None
+    """Whose files were joined."""
+    files: tuple[FilePart, ...] = ()
+    """That were joined, in order of time; then ``path`` is what they are called together."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: the last part of the path, or camera and day."""
+        name = PurePath(self.path).name or self.path
+        return name if self.camera is None else f"{self.camera}/{name}"
 
 
 @dataclass(frozen=True)

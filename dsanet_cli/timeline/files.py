@@ -17,12 +17,12 @@ from dsanet_cli.errors import DsanetError, OutputError
 from dsanet_cli.files.regular import read_regular
 from dsanet_cli.names import cell, utf8_text
 from dsanet_cli.records import SchemaError, decode
-from dsanet_cli.timeline.facts import Coverage, Sampling
+from dsanet_cli.timeline.facts import Coverage, FilePart, Sampling
 from dsanet_cli.timeline.recorded import iso, moment
 from dsanet_cli.timeline.schema import TIMELINE_SCHEMA, AnyVersion, EventEntry, TimelineFile
 from dsanet_cli.timeline.timeline import Event, Timeline
 
-OPTIONAL_FACTS = ("mtime", "etag", "real_path", "stream", "streams", "fps_from", "timecode", "created")
+OPTIONAL_FACTS = ("mtime", "etag", "real_path", "stream", "streams", "fps_from", "timecode", "created", "camera")
 OPTIONAL_SAMPLING = ("batch_size", "stream", "part", "snippet_seconds", "region", "mask")
 """Entries that are left out where there is nothing to say."""
 LARGEST_RESULT = 2**31
@@ -48,6 +48,8 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
     video |= {key: value for key in OPTIONAL_FACTS if (value := getattr(facts, key)) is not None}
     if facts.recorded is not None:
         video["recorded"] = dataclasses.asdict(facts.recorded) | {"start": iso(facts.recorded.start)}
+    if facts.files:
+        video["files"] = [_file(part) for part in facts.files]
     model = {key: value for key, value in dataclasses.asdict(timeline.model).items() if value is not None}
     coverage = {
         "analysed": _six(timeline.coverage.analysed),
@@ -207,6 +209,11 @@ def _event_line(event: Event, timeline: Timeline) -> str:
     if timeline.video.recorded is not None:
         entries["clock"] = iso(moment(timeline.video.recorded, event.start))
     return _dump(entries | {"peak_score": _six(event.peak_score), "probabilities": probabilities})
+
+
+def _file(part: FilePart) -> dict[str, Any]:
+    entries = {key: value for key, value in dataclasses.asdict(part).items() if value is not None}
+    return entries | {"start": round(part.start, 3), "end": round(part.end, 3)}
 
 
 def _write_array(stream: IO[str], key: str, lines: Iterable[str]) -> None:

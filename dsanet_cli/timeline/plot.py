@@ -238,8 +238,7 @@ def _draw_header(page: _Page) -> None:
     for y, line in ((30, facts), (62, made)):
         page.text(WIDTH - MARGIN, y, fit(" · ".join(line), 420, 9.5), 9.5, MUTED, ha="right")
 
-    name = Path(video.path).name or video.path
-    page.text(MARGIN, 30, fit(name, WIDTH - 2 * MARGIN - 440, 15, "bold"), 15, weight="bold")
+    page.text(MARGIN, 30, fit(video.name, WIDTH - 2 * MARGIN - 440, 15, "bold"), 15, weight="bold")
     color = page.colors[verdict.label]
     label = fit(verdict.label, 260, 11, "bold")
     chip = {"boxstyle": "round,pad=0.4,rounding_size=0.5", "facecolor": color, "edgecolor": "none"}

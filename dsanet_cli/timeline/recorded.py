@@ -76,8 +76,13 @@ def check_start(settings: ClockSettings, several: bool) -> None:
 def find_start(video: VideoFacts, settings: ClockSettings) -> Recorded | None:
     """When a video began: as ``settings`` say, else as its file, else as its name says; None where nobody does.
 
-    A pattern for names that is given comes before what the file says.
+    A pattern for names that is given comes before what the file says. Of several files, the first that says it does.
     """
+    for part in video.files:
+        alone = VideoFacts(part.path, 0, 0.0, created=part.created)
+        if (first := find_start(alone, settings)) is not None:
+            began = first.start.astimezone(UTC) - timedelta(seconds=part.start)
+            return dataclasses.replace(first, start=began.astimezone(first.start.tzinfo))
     name = settings.timezone or machine_zone()
     zone = ZoneInfo(name)
 

@@ -100,7 +100,9 @@ def _decode(job: DecodeJob, received: queue.SimpleQueue[DecodeJob | Wanted], sen
         decoding.snippet_seconds,
     )
     options = decoding.options
-    send(Opened(reader.info.duration if options.end is None else min(options.end, reader.info.duration), options.start))
+    info = reader.info
+    end = info.duration if options.end is None else min(options.end, info.duration)
+    send(Opened(end, options.start, info.created))
     if decoding.header_only:
         send(Finished(reader.info))
         return

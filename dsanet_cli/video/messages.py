@@ -86,11 +86,12 @@ class Opened:
     """A video's first message.
 
     ``duration`` is up to where in the video, in seconds, it is looked at by its header, 0 where that does not say;
-    ``start`` is from where on.
+    ``start`` is from where on. ``created`` is when it was recorded, as its metadata has it.
     """
 
     duration: float
     start: float = 0.0
+    created: str | None = None
 
 
 @dataclass(frozen=True)
