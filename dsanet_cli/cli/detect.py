@@ -204,7 +204,7 @@ def detect(
     if quiet and verbose:
         raise UsageError(QUIET_AND_VERBOSE)
     if by_camera is not None:
-        films = sorted(ONE_FILE_FORMATS & set(formats or ()))
+        single = sorted(ONE_FILE_FORMATS & set(formats or ()))
         refused = {
             "--scan": scan,
             "--keep-features": keep_features,
@@ -212,7 +212,7 @@ def detect(
             "--from and --to": start is not None or end is not None,
             "--start": recorded is not None,
             "--engine ray, whose actors share single files (--shard keeps cameras whole)": engine is Engine.ray,
-            **{f"--format {name}": True for name in films},
+            **{f"--format {name}": True for name in single},
         }
         for option in (option for option, is_given in refused.items() if is_given):
             raise UsageError(f"--by-camera does not go with {option}")

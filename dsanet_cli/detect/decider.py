@@ -82,7 +82,8 @@ class DeciderSettings:
         if self.profile is not None:
             if self.profile.model_sha256 not in (None, timeline.model.sha256, trained_sha256):
                 raise SourceError(f"made with another model ({timeline.model.name}) than the --profile was")
-            video = Source(Path(timeline.video.path.replace("\\", "/")), Path(place))
+            path = timeline.video.files[0].path if timeline.video.files else timeline.video.path
+            video = Source(Path(path.replace("\\", "/")), Path(place))
             rule = self.profile.overridden(**chosen).rule(video, rule)
         rule = dataclasses.replace(rule, **chosen)
         if self.release is not None and self.release > rule.threshold:
@@ -154,6 +155,8 @@ class Decider:
 
     def _decide(self, source: Source) -> Timeline:
         timeline = read_timeline(source.path)
+        if timeline.video.files and (single := sorted({"edl", "otio"}.intersection(self._settings.formats))):
+            raise SourceError(f"{source.path}: was made from several files of a camera, which {single[0]} cannot name")
         trained = None
         if self._rescorer is not None:
             timeline, trained = self._rescorer.score(source.path, timeline), self._rescorer.trained_sha256
@@ -209,6 +212,8 @@ def _video(source: Source, timeline: Timeline) -> Path:
         SourceError: it is not there, or another one is.
     """
     facts = timeline.video
+    if facts.files:
+        raise SourceError(f"{source.path}: was made from several files of a camera, so nothing can be cut out of it")
     for text in dict.fromkeys((facts.real_path or facts.path, facts.path)):
         path = Url.of(text) if scheme_of(text) else Path(text)
         with contextlib.suppress(OSError, ValueError):

@@ -168,7 +168,8 @@ class Detector:
         pipeline = dataclasses.replace(
             self.pipeline(settings.for_videos(len(run.files))), reading=lambda file: self.reading_of(run.day_of(file))
         )
-        with contextlib.closing(pipeline.run(run.files, run.collector, run.watch)) as outcomes:
+        outcomes = pipeline.run(run.files, run.collector, run.watch)
+        with contextlib.closing(outcomes):
             for file, outcome in outcomes:
                 yield from run.concluded(file, outcome)
 

@@ -167,6 +167,8 @@ class _Run:
     def _copy(self, file: ResultFile, result: Result, place: Path, proxies: ProxyMaker | None) -> Path | None:
         """The small copy of the video, if there is one or one is to be made."""
         copy, facts = place / f"{file.stem}.{PROXY}", result.timeline.video
+        if facts.files:  # which are not joined
+            return None
         video = local_video(facts, Path(file.root, file.name).parent)
         if proxies is not None and not plays_everywhere(facts) and facts.codec is not None:
             if video is None:

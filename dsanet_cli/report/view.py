@@ -140,7 +140,9 @@ def page_data(
         sources=place.sources if proxy is None else (proxy, *place.sources),
         place=place.said,
         proxied=proxy is not None,
-        format="" if plays_everywhere(video) else f"{video.codec} in {Path(video.path).suffix or 'a file'}",
+        format=""
+        if video.files or plays_everywhere(video)
+        else f"{video.codec} in {Path(video.path).suffix or 'a file'}",
         recorded=_start(video),
         duration=max(video.duration, float(timeline.ends[-1]), 1e-3),
         width=width,

@@ -218,3 +218,16 @@ def test_features_are_not_joined(detect):
     done = detect("--by-camera", "folder")
     assert done.returncode == 2
     assert "a.npy: --by-camera joins video files" in done.stderr
+
+
+def test_events_of_a_day_are_decided_anew_but_nothing_is_cut_out(detect):
+    cut(["yard/20261127_120000.mp4", "yard/20261127_120002.mp4"])
+    assert detect("--by-camera", "folder").returncode == 0
+    done = run("events", "out/yard/2026-11-27.json", "-t", "0.01", "--release", "0.01", "-f", "srt", "-o", "anew")
+    assert done.returncode == 0, done.stderr
+    anew = json.loads(Path("anew/2026-11-27.json").read_text())
+    assert anew["video"] == result("yard/2026-11-27")["video"]
+    for kind, words in (("clips", "nothing can be cut out of it"), ("edl", "which edl cannot name")):
+        done = run("events", "out/yard/2026-11-27.json", "-f", kind, "-o", "cut")
+        assert done.returncode == 1
+        assert words in done.stderr
