@@ -50,7 +50,7 @@ class TrainingOutput:
     visual: Tensor
     """V (B, T, D)."""
     reconstruction: Tensor
-    """R (B, T, D)."""
+    """R (B, T, D), padding 0."""
     text_features: Tensor
     """E (C, D)."""
     gather_loss: Tensor
@@ -127,7 +127,7 @@ class DSANet(nn.Module):
         logits3, logits4 = decoupled_logits(output.visual, scores, text_features)
         # In float32 from here on: these gradients suffer most from rounding.
         with torch.autocast(features.device.type, enabled=False):
-            reconstruction, gather = self.normality(output.visual.float(), scores.float())
+            reconstruction, gather = self.normality(output.visual.float(), scores.float(), lengths)
         return TrainingOutput(
             logits1=output.logits1,
             logits2=output.logits2,

@@ -11,9 +11,41 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dsanet_cli.config import HeadConfig
-from dsanet_cli.head.layers import Mlp
+from dsanet_cli.head.layers import Mlp, valid_snippets
 
 _LAYER_NORM_EPS = 1e-8
+
+
+class ValidRows:
+    """Which rows of a batch of windows are snippets and not padding, and the way there and back.
+
+    What works on each snippet alone is spared the padding:
+
+        (B, T, D)  a a a . .   pack →   a a a b b   (R, D)   ← R = sum of the lengths
+                   b b . . .   ← unpack
+
+    Args:
+        lengths: (B,), each from 1 to T; None takes all rows.
+        batch: B.
+        window: T.
+    """
+
+    def __init__(self, lengths: Tensor | None, batch: int, window: int) -> None:
+        self._shape = (batch, window)
+        whole = lengths is None or bool((lengths == window).all())
+        self._rows = None if whole else valid_snippets(lengths, window).flatten().nonzero()[:, 0]
+
+    def pack(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (R, D)."""
+        rows = x.flatten(0, 1)
+        return rows if self._rows is None else rows[self._rows]
+
+    def unpack(self, rows: Tensor) -> Tensor:
+        """(R, D) → (B, T, D), padding 0."""
+        if self._rows is not None:
+            batch, window = self._shape
+            rows = rows.new_zeros(batch * window, rows.shape[1]).index_copy(0, self._rows, rows)
+        return rows.unflatten(0, self._shape)
 
 
 class CrossAttention(nn.Module):
@@ -26,19 +58,19 @@ class CrossAttention(nn.Module):
         self.kv = nn.Linear(width, 2 * width)
         self.proj = nn.Linear(width, width)
 
-    def project(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Project x (B, N, D), y (B, M, D) → q (B, heads, N, d), k and v (B, heads, M, d)."""
-        q = self._split(self.q(x))
-        k, v = (self._split(part) for part in self.kv(y).chunk(2, dim=-1))
-        return q, k, v
+    def keys_and_values(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Project y (B, M, D) → k and v (B, heads, M, d)."""
+        k, v = (self.split(part) for part in self.kv(y).chunk(2, dim=-1))
+        return k, v
 
-    def merge(self, heads: Tensor) -> Tensor:
-        """(B, heads, N, d) → (B, N, D)."""
-        out: Tensor = self.proj(heads.transpose(1, 2).flatten(2))
-        return out
-
-    def _split(self, x: Tensor) -> Tensor:
+    def split(self, x: Tensor) -> Tensor:
+        """(B, N, D) → (B, heads, N, d)."""
         return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+
+
+def joined(heads: Tensor) -> Tensor:
+    """(B, heads, N, d) → (B, N, D)."""
+    return heads.transpose(1, 2).flatten(2)
 
 
 class AggregationBlock(nn.Module):
@@ -53,8 +85,9 @@ class AggregationBlock(nn.Module):
 
     def forward(self, prototypes: Tensor, normal: Tensor) -> Tensor:
         """Prototypes (B, M, D), normal snippets (B, N, D) → (B, M, D); one LayerNorm serves both."""
-        q, k, v = self.attn.project(self.norm1(prototypes), self.norm1(normal))
-        prototypes = prototypes + self.attn.merge(F.scaled_dot_product_attention(q, k, v))
+        q = self.attn.split(self.attn.q(self.norm1(prototypes)))
+        k, v = self.attn.keys_and_values(self.norm1(normal))
+        prototypes = prototypes + self.attn.proj(joined(F.scaled_dot_product_attention(q, k, v)))
         mixed: Tensor = self.mlp(self.norm2(prototypes))
         return prototypes + mixed
 
@@ -66,13 +99,15 @@ class PrototypeAttention(CrossAttention):
         super().__init__(width, heads)
         self.learn_scale = nn.Parameter(torch.ones(heads, 1, 1))
 
-    def forward(self, x: Tensor, prototypes: Tensor) -> Tensor:
-        """Snippets x (B, T, D), prototypes (B, M, D) → (B, T, D)."""
-        q, k, v = self.project(x, prototypes)
+    def forward(self, x: Tensor, prototypes: Tensor, rows: ValidRows) -> Tensor:
+        """Snippets x (R, D), prototypes (B, M, D) → (R, D)."""
+        q = self.split(rows.unpack(self.q(x)))
+        k, v = self.keys_and_values(prototypes)
         # scaling the few keys is scaling the similarities
         keys = self.learn_scale * F.normalize(k, dim=-1)
         weights = F.relu(F.normalize(q, dim=-1) @ keys.transpose(-2, -1))  # (B, heads, T, M)
-        return self.merge(weights @ v)
+        out: Tensor = self.proj(rows.pack(joined(weights @ v)))
+        return out
 
 
 class DecoderBlock(nn.Module):
@@ -85,9 +120,9 @@ class DecoderBlock(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=_LAYER_NORM_EPS)
         self.mlp = Mlp(width, F.gelu)
 
-    def forward(self, x: Tensor, prototypes: Tensor) -> Tensor:
-        """Snippets x (B, T, D), prototypes (B, M, D) → (B, T, D); one LayerNorm serves both."""
-        x = self.attn(self.norm1(x), self.norm1(prototypes))
+    def forward(self, x: Tensor, prototypes: Tensor, rows: ValidRows) -> Tensor:
+        """Snippets x (R, D), prototypes (B, M, D) → (R, D); one LayerNorm serves both."""
+        x = self.attn(self.norm1(x), self.norm1(prototypes), rows)
         mixed: Tensor = self.mlp(self.norm2(x))
         return x + mixed
 
@@ -105,23 +140,26 @@ class NormalityModel(nn.Module):
         self.decoder = nn.ModuleList(DecoderBlock(width, heads) for _ in range(config.normality_layers))
         self.apply(_initialise)
 
-    def forward(self, visual: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, visual: Tensor, scores: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Rebuild V from its normal snippets.
 
         Args:
             visual: V (B, T, D).
             scores: s (B, T) in 0..1.
+            lengths: (B,) valid snippets. Each snippet is rebuilt on its own, and no loss reads how padding is rebuilt,
+                so it is left out; without lengths it is rebuilt too.
 
         Returns:
-            R (B, T, D), and the gather loss (0 dimensions): the mean over normal snippets of 1 − cosine
+            R (B, T, D), 0 for what was left out, and the gather loss (0 dimensions): the mean over normal snippets of 1 − cosine
             to the nearest prototype.
         """
         normal = select_normal(visual, scores, self.normal_share)  # (B, N, D)
         prototypes = self.aggregation(self.prototypes.expand(len(visual), -1, -1), normal)  # (B, M, D)
-        x = self.bottleneck(visual)
+        rows = ValidRows(lengths, *scores.shape)
+        x = self.bottleneck(rows.pack(visual))
         for block in self.decoder:
-            x = block(x, prototypes)
-        return x, gather_loss(normal, prototypes)
+            x = block(x, prototypes, rows)
+        return rows.unpack(x), gather_loss(normal, prototypes)
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from dsanet_cli.config import HeadConfig
-from dsanet_cli.head.normality import NormalityModel, PrototypeAttention, gather_loss, select_normal
+from dsanet_cli.head.normality import NormalityModel, PrototypeAttention, ValidRows, gather_loss, select_normal
 
 SMALL = HeadConfig(
     width=16,
@@ -49,7 +49,9 @@ def test_prototype_attention_by_head() -> None:
         query, key, value = q[:, part], kv[:, :8][:, part], kv[:, 8:][:, part]
         cosine = F.cosine_similarity(query[:, None], key[None], dim=-1)
         heads.append(F.relu(cosine * attention.learn_scale[h]) @ value)
-    torch.testing.assert_close(attention(x, prototypes)[0], attention.proj(torch.cat(heads, dim=-1)))
+    torch.testing.assert_close(
+        attention(x[0], prototypes, ValidRows(None, 1, 5)), attention.proj(torch.cat(heads, dim=-1))
+    )
 
 
 def test_every_part_learns_and_shapes_hold() -> None:
@@ -72,3 +74,15 @@ def test_initial_weights() -> None:
     assert weights.abs().max().item() <= 0.03
     assert all((linear.bias == 0).all() for linear in linears)
     assert all(m.eps == 1e-8 for m in model.modules() if isinstance(m, nn.LayerNorm))
+
+
+def test_padding_changes_nothing_but_itself() -> None:
+    torch.manual_seed(0)
+    model = NormalityModel(SMALL)
+    visual, scores, lengths = torch.randn(3, 10, 16), torch.rand(3, 10), torch.tensor([4, 10, 1])
+    whole, gather = model(visual, scores)
+    packed, packed_gather = model(visual, scores, lengths)
+    torch.testing.assert_close(packed_gather, gather)
+    for video, length in enumerate(lengths):
+        torch.testing.assert_close(packed[video, :length], whole[video, :length])
+        assert (packed[video, length:] == 0).all()
