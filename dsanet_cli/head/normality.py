@@ -150,8 +150,8 @@ class NormalityModel(nn.Module):
                 so it is left out; without lengths it is rebuilt too.
 
         Returns:
-            R (B, T, D), 0 for what was left out, and the gather loss (0 dimensions): the mean over normal snippets of 1 − cosine
-            to the nearest prototype.
+            R (B, T, D), 0 for what was left out, and the gather loss (0 dimensions): the mean over normal snippets of
+            1 − cosine to the nearest prototype.
         """
         normal = select_normal(visual, scores, self.normal_share)  # (B, N, D)
         prototypes = self.aggregation(self.prototypes.expand(len(visual), -1, -1), normal)  # (B, M, D)

@@ -141,6 +141,9 @@ class Demuxer:
         self._line = StampLine(self._time_base, rate, self._stream.codec_context.has_b_frames, longest)
         self.clock = Clock(self._time_base, self._line, self.header.zero, longest)
         self._format = self._container.format.name
+        # PyAV reads it from memory that is freed when the file is closed.
+        self.pixel_shape: Fraction = self._stream.sample_aspect_ratio or Fraction(1)
+        """Width of a stored pixel, divided by its height, as a player shows it; 1 where the file does not say."""
         self._source = PacketStream(path, self._container, self._stream, self._line, self.clock)
         self._index: SteadyIndex | None = None
 
@@ -154,11 +157,6 @@ class Demuxer:
     def codec(self) -> str:
         """The codec as ffmpeg calls it."""
         return self._stream.codec_context.codec.canonical_name
-
-    @property
-    def pixel_shape(self) -> Fraction:
-        """Width of a stored pixel, divided by its height, as a player shows it; 1 where the file does not say."""
-        return self._stream.sample_aspect_ratio or Fraction(1)
 
     @property
     def format(self) -> str:

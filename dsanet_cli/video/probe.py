@@ -164,30 +164,29 @@ def read_first_frame(path: Path, options: ReadOptions = WHOLE) -> tuple[VideoInf
     Raises:
         VideoError: it holds no frames that can be decoded; the message says why.
     """
-    with Demuxer(path, options) as demuxer:
+    with Demuxer(path, options) as demuxer:  # which tells nothing of the stream once it is closed
         picture = demuxer.first_picture()
-        size = path.stat().st_size
-    orientation = Orientation.of(picture)
-    height, width, pixel = picture.height, picture.width, demuxer.pixel_shape
-    if orientation.transpose:
-        height, width, pixel = width, height, 1 / pixel
-    info = VideoInfo(
-        path=path,
-        frames=0,
-        fps=demuxer.header.rate,
-        duration=demuxer.header.end,
-        width=width,
-        height=height,
-        codec=demuxer.codec,
-        bytes=size,
-        stream=demuxer.number,
-        streams=demuxer.streams,
-        timecode=demuxer.header.timecode,
-        created=demuxer.header.created,
-        fps_from=None if demuxer.header.names_rate else "assumed" if options.fps is None else "option",
-        pixel=pixel,
-    )
-    return info, orientation, demuxer.parity
+        orientation = Orientation.of(picture)
+        height, width, pixel = picture.height, picture.width, demuxer.pixel_shape
+        if orientation.transpose:
+            height, width, pixel = width, height, 1 / pixel
+        info = VideoInfo(
+            path=path,
+            frames=0,
+            fps=demuxer.header.rate,
+            duration=demuxer.header.end,
+            width=width,
+            height=height,
+            codec=demuxer.codec,
+            bytes=path.stat().st_size,
+            stream=demuxer.number,
+            streams=demuxer.streams,
+            timecode=demuxer.header.timecode,
+            created=demuxer.header.created,
+            fps_from=None if demuxer.header.names_rate else "assumed" if options.fps is None else "option",
+            pixel=pixel,
+        )
+        return info, orientation, demuxer.parity
 
 
 def probe(path: Path, options: ReadOptions = WHOLE) -> VideoInfo:
