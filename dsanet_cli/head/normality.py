@@ -32,8 +32,9 @@ class ValidRows:
 
     def __init__(self, lengths: Tensor | None, batch: int, window: int) -> None:
         self._shape = (batch, window)
-        whole = lengths is None or bool((lengths == window).all())
-        self._rows = None if whole else valid_snippets(lengths, window).flatten().nonzero()[:, 0]
+        self._rows: Tensor | None = None
+        if lengths is not None and not bool((lengths == window).all()):
+            self._rows = valid_snippets(lengths, window).flatten().nonzero()[:, 0]
 
     def pack(self, x: Tensor) -> Tensor:
         """(B, T, D) → (R, D)."""
@@ -45,7 +46,7 @@ class ValidRows:
         if self._rows is not None:
             batch, window = self._shape
             rows = rows.new_zeros(batch * window, rows.shape[1]).index_copy(0, self._rows, rows)
-        return rows.unflatten(0, self._shape)
+        return rows.reshape(*self._shape, rows.shape[1])
 
 
 class CrossAttention(nn.Module):
