@@ -17,7 +17,7 @@ from PIL import Image
 
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Analysis, Detection, SnippetFeature, coverage, video_facts
-from dsanet_cli.detect.days import Day, Recording
+from dsanet_cli.detect.day import Day, Recording
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.files.sources import Source
 from dsanet_cli.names import printable

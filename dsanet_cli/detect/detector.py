@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from dsanet_cli.config import EventRule
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature
+from dsanet_cli.detect.day import Day, first_file
 from dsanet_cli.detect.day_analysis import DayRun
-from dsanet_cli.detect.days import Day, first_file
 from dsanet_cli.detect.profile import Profile
 from dsanet_cli.detect.scan import ScanAnalysis
 from dsanet_cli.encoder.clip import tower_sha256

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Protocol
 
-from dsanet_cli.detect.days import Day
+from dsanet_cli.detect.day import Day
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.paths import Pictures

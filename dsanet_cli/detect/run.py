@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 
-from dsanet_cli.detect.days import CameraRule, by_camera, files_of, join_days
+from dsanet_cli.detect.day import files_of
+from dsanet_cli.detect.days import CameraRule, by_camera, join_days
 from dsanet_cli.detect.dry_run import describe, measure, plan_work
 from dsanet_cli.detect.notes import described, unused_cameras, without_effect
 from dsanet_cli.detect.places import TakenError

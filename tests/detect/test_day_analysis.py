@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dsanet_cli.detect.analysis import SnippetFeature
+from dsanet_cli.detect.day import Day, Recording
 from dsanet_cli.detect.day_analysis import DayAnalysis
-from dsanet_cli.detect.days import Day, Recording
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.files.sources import Source
 from dsanet_cli.video.probe import Hole, VideoInfo
