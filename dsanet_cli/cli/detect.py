@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +13,14 @@ from dsanet_cli.cli.options import (
     INTERRUPTED,
     QUIET_AND_VERBOSE,
     SOME_FAILED,
+    STDOUT,
     BatchSize,
     Device,
     EncoderPrecision,
     EncoderWeights,
     Engine,
     Exact,
+    Format,
     Jobs,
     MaskFile,
     MergeGap,
@@ -44,24 +46,8 @@ from dsanet_cli.cli.options import (
 )
 from dsanet_cli.errors import UsageError
 
-STDOUT = "-"
 SCAN_LEVEL = 0.1
 """Far below the usual release level: a key frame shows an event less clearly than the event's own frames."""
-
-
-class Format(StrEnum):
-    """What detect writes for each video."""
-
-    json = "json"
-    csv = "csv"
-    png = "png"
-    srt = "srt"
-    vtt = "vtt"
-    otio = "otio"
-    edl = "edl"
-    clips = "clips"
-    mp4 = "mp4"
-    html = "html"
 
 
 ONE_FILE_FORMATS = frozenset({Format.clips, Format.mp4, Format.otio, Format.edl})
@@ -204,18 +190,18 @@ def detect(
     if quiet and verbose:
         raise UsageError(QUIET_AND_VERBOSE)
     if by_camera is not None:
-        single = sorted(ONE_FILE_FORMATS & set(formats or ()))
-        refused = {
-            "--scan": scan,
-            "--keep-features": keep_features,
-            "--output -": output == STDOUT,
-            "--from and --to": start is not None or end is not None,
-            "--start": recorded is not None,
-            "--engine ray, whose actors share single files (--shard keeps cameras whole)": engine is Engine.ray,
-            **{f"--format {name}": True for name in single},
-        }
-        for option in (option for option, is_given in refused.items() if is_given):
-            raise UsageError(f"--by-camera does not go with {option}")
+        _refuse(
+            "--by-camera",
+            {
+                "--scan": scan,
+                "--keep-features": keep_features,
+                "--output -": output == STDOUT,
+                "--from and --to": start is not None or end is not None,
+                "--start": recorded is not None,
+                "--engine ray, whose actors share single files (--shard keeps cameras whole)": engine is Engine.ray,
+                **{f"--format {name}": True for name in sorted(ONE_FILE_FORMATS & set(formats or ()))},
+            },
+        )
     notes = {
         "--scan-level has no effect without --scan": scan_level is not None and not scan,
         "--pad and --exact have no effect without --format clips": (exact or pad is not None)
@@ -305,3 +291,13 @@ def detect(
         raise typer.Exit(INTERRUPTED)
     if outcome.failed or failed or not outcome.summarised:
         raise typer.Exit(SOME_FAILED if outcome.done else ALL_FAILED)
+
+
+def _refuse(option: str, others: Mapping[str, bool]) -> None:
+    """Refuse what does not go with an option.
+
+    Raises:
+        UsageError: one of ``others`` is given.
+    """
+    for other in (other for other, is_given in others.items() if is_given):
+        raise UsageError(f"{option} does not go with {other}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,10 @@ from dsanet_cli.cli.options import (
     ALL_FAILED,
     INTERRUPTED,
     SOME_FAILED,
+    STDOUT,
     EncoderWeights,
     Exact,
+    Format,
     MergeGap,
     MinLength,
     NameTime,
@@ -28,23 +29,6 @@ from dsanet_cli.cli.options import (
     check_levels,
 )
 from dsanet_cli.errors import UsageError
-
-STDOUT = "-"
-
-
-class Format(StrEnum):
-    """What events writes of each result."""
-
-    json = "json"
-    csv = "csv"
-    png = "png"
-    srt = "srt"
-    vtt = "vtt"
-    otio = "otio"
-    edl = "edl"
-    html = "html"
-    clips = "clips"
-    mp4 = "mp4"
 
 
 def events(

@@ -13,7 +13,24 @@ import typer
 from dsanet_cli.errors import UsageError
 
 ALL_FAILED, USAGE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
+STDOUT = "-"
+"""For ``--output``."""
 QUIET_AND_VERBOSE = "--quiet and --verbose contradict each other; give one of them"
+
+
+class Format(StrEnum):
+    """What is written of each result."""
+
+    json = "json"
+    csv = "csv"
+    png = "png"
+    srt = "srt"
+    vtt = "vtt"
+    otio = "otio"
+    edl = "edl"
+    clips = "clips"
+    mp4 = "mp4"
+    html = "html"
 
 
 class Preset(StrEnum):

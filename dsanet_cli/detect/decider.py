@@ -23,6 +23,7 @@ from dsanet_cli.detect.record import ENDS, Owner
 from dsanet_cli.errors import DsanetError, SourceError
 from dsanet_cli.files.folders import LocalFolder, open_folder
 from dsanet_cli.files.paths import Url
+from dsanet_cli.files.regular import open_regular, read_regular
 from dsanet_cli.files.sources import Source
 from dsanet_cli.files.typed import scheme_of
 from dsanet_cli.names import printable
@@ -182,7 +183,7 @@ class Decider:
         claim = _Claim(source.path, source.relative, Owner.of(dataclasses.asdict(timeline.video)))
         places.check(claim)
         kinds = {RECORD, *self._settings.formats, *places.kinds(source.relative)} - {THUMBNAILS}
-        pictures = Pictures(source.path)
+        pictures = KeptPictures(source.path)
         contents: dict[str, Callable[[], bytes | None]] = {
             kind: partial(content, kind, timeline, pictures) for kind in kinds
         }
@@ -227,7 +228,7 @@ def _video(source: Source, timeline: Timeline) -> Path:
     raise SourceError(f"{source.path}: its video {printable(facts.path)} is not there, so nothing can be cut out of it")
 
 
-class Pictures:
+class KeptPictures:
     """The pictures of the peaks that lie beside a result, read when they are needed."""
 
     def __init__(self, result: Path) -> None:
@@ -237,11 +238,9 @@ class Pictures:
     def packed(self) -> bytes | None:
         """The file as it is; None where there is none."""
         try:
-            with self._path.open("rb") as stream:
-                packed = stream.read(LARGEST_THUMBNAILS + 1)
+            return read_regular(self._path, LARGEST_THUMBNAILS)
         except OSError:
             return None
-        return packed if len(packed) <= LARGEST_THUMBNAILS else None
 
     def peaks(self) -> dict[float, NDArray[np.uint8]]:
         """The pictures by the middle of their snippets in seconds."""
@@ -250,14 +249,14 @@ class Pictures:
         return {time: picture for time, picture in decoded.items() if picture is not None}
 
 
-def content(kind: str, timeline: Timeline, pictures: Pictures) -> bytes | None:
+def content(kind: str, timeline: Timeline, pictures: KeptPictures) -> bytes | None:
     """What a file of a result holds; pictures are read only where they are drawn."""
     return FORMATS[kind].content(timeline, pictures.peaks() if FORMATS[kind].has_pictures else {})
 
 
 def _looks_like_result(path: Path) -> bool:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return _SNIPPETS in stream.read(ENDS) or path.stat().st_size > ENDS
     except OSError:
         return True  # which reading it finds out, too

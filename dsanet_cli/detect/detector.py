@@ -158,8 +158,8 @@ class Detector:
                 videos.append(source)
         if days := [source for source in videos if isinstance(source.path, Day)]:
             yield from self._detect_days(days, settings, watch)
-        if videos := [source for source in videos if source not in days]:
-            yield from self.detect_arriving(videos, settings.for_videos(len(videos)), watch)
+        if files := [source for source in videos if not isinstance(source.path, Day)]:
+            yield from self.detect_arriving(files, settings.for_videos(len(files)), watch)
 
     def _detect_days(
         self, days: Sequence[Source], settings: PipelineSettings, watch: Watch

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
-from dsanet_cli.detect.decider import Decider, DeciderSettings, Pictures, content
+from dsanet_cli.detect.decider import Decider, DeciderSettings, KeptPictures, content
 from dsanet_cli.detect.places import check_writable, file_name, write_stdout
 from dsanet_cli.detect.printing import Printer
 from dsanet_cli.detect.profile import read_profile
@@ -114,7 +114,7 @@ class _Run:
         self._rows.append(SummaryRow.of(timeline, written))
         self.printer.timeline(timeline)
         if self._settings.to_stdout:
-            write_stdout(content(self._settings.decider.formats[0], timeline, Pictures(source.path)) or b"")
+            write_stdout(content(self._settings.decider.formats[0], timeline, KeptPictures(source.path)) or b"")
 
     def fail(self, row: SummaryRow, error: DsanetError) -> None:
         """Print one line and remember the failure."""

@@ -60,10 +60,16 @@ class KeptFeatures:
             overwrite: Replace their features of other settings.
 
         Raises:
-            UsageError: features of other settings are there.
+            UsageError: features of other settings are there, or cameras have regions of their own.
             FeatureError: a sidecar that is damaged.
             OutputError: the folder cannot be written.
         """
+        profile, reading = detector.settings.profile, detector.settings.reading
+        if profile is not None and any(said.region or said.mask for said in (profile, *profile.camera)):
+            raise UsageError(
+                "--keep-features and a profile with regions or masks: features of one folder show one region; give "
+                "--region and --mask, camera by camera"
+            )
         config, encoder = detector.model.config, detector.load_encoder()
         assert detector.tower_sha256 is not None
         extraction = Extraction(
@@ -77,7 +83,9 @@ class KeptFeatures:
             model=str(detector.model.directory.resolve()),
             snippet_frames=config.snippet_frames,
             snippet_seconds=detector.snippet_seconds,
-            stream=detector.settings.reading.stream,
+            stream=reading.stream,
+            region=reading.cut,
+            mask=None if reading.mask is None else reading.mask.sha256,
         )
         claim_folder(self._folder, extraction, names, overwrite)
         with atomic_write(self._folder / KEPT_FOLDER_MARK):

@@ -12,7 +12,6 @@ from dsanet_cli.features.sidecar import (
     SIDECAR_FILE,
     Extraction,
     find_sidecar,
-    read_extraction,
     read_sidecar,
     said_region,
 )
@@ -41,6 +40,8 @@ class EncoderCheck:
     """Where they last some time, refuse those that count frames, too, of which nobody may know how long they last."""
     _sidecars: dict[Path, Path | None] = field(default_factory=dict)
     """By folder of feature files."""
+    _seen: dict[Path, tuple[Region | None, str | None] | None] = field(default_factory=dict)
+    """Region and mask by sidecar, which may name thousands of videos."""
     _fitting: set[Path] = field(default_factory=set)
 
     @classmethod
@@ -50,10 +51,7 @@ class EncoderCheck:
 
     def check(self, file: Path) -> None:
         """Refuse a feature file whose sidecar names another encoder or time; without a sidecar it is taken."""
-        folder = file.parent
-        if folder not in self._sidecars:
-            self._sidecars[folder] = find_sidecar(folder)
-        sidecar = self._sidecars[folder]
+        sidecar = self._sidecar_of(file)
         if sidecar is None or sidecar in self._fitting:
             return
         made = read_sidecar(sidecar)
@@ -77,11 +75,16 @@ class EncoderCheck:
 
     def seen(self, file: Path) -> tuple[Region | None, str | None] | None:
         """Region and hash of the mask that a feature file was made with; None where that is not known."""
-        try:
-            made = read_extraction(file.parent)
-        except FeatureError:
+        sidecar = self._sidecar_of(file)
+        if sidecar is None:
             return None
-        return None if made is None else (made.region, made.mask)
+        if sidecar not in self._seen:
+            try:
+                made = read_sidecar(sidecar)
+                self._seen[sidecar] = made.region, made.mask
+            except FeatureError:
+                self._seen[sidecar] = None
+        return self._seen[sidecar]
 
     def check_seen(self, file: Path, wanted: ReadOptions) -> None:
         """Refuse a feature file that was made of another region, or with another mask, than is wanted.
@@ -102,6 +105,12 @@ class EncoderCheck:
                 f"{file}: features made {'without a' if mask is None else 'with another'} mask; extract them again "
                 "with the same --mask, or name the one that they were made with"
             )
+
+    def _sidecar_of(self, file: Path) -> Path | None:
+        folder = file.parent
+        if folder not in self._sidecars:
+            self._sidecars[folder] = find_sidecar(folder)
+        return self._sidecars[folder]
 
     def _difference(self, made: Extraction) -> str:
         """In what the features' encoder is another one; empty where it is the same."""

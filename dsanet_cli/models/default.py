@@ -11,9 +11,9 @@ from dsanet_cli.files.regular import read_regular
 from dsanet_cli.models.directory import BUILT_IN_MODEL, find_model, user_models_folder
 
 DEFAULT_FILE = "default.txt"
+"""In the user's models folder: the name or path of the model."""
 LONGEST_DEFAULT = 2**16
 """Bytes."""
-"""In the user's models folder: the name or path of the model."""
 
 
 @dataclass(frozen=True)

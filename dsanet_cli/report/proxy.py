@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from pathlib import Path, PurePath
 
-from dsanet_cli.errors import VideoError
+from dsanet_cli.files.folders import LocalFolder
+from dsanet_cli.report.film_process import run_apart
 from dsanet_cli.timeline.timeline import Timeline
 
 HEIGHT = 360
@@ -19,40 +16,19 @@ TICKS = 90_000
 """Per second."""
 
 
-class ProxyMaker:
-    """Makes copies in a process of its own, since a damaged video may crash its decoder."""
+def make_proxy(video: Path, copy: Path, timeline: Timeline) -> None:
+    """Write ``copy``, whole or not at all, with the times that the timeline has.
 
-    def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def make(self, video: Path, copy: Path, timeline: Timeline) -> None:
-        """Write ``copy``, whole or not at all, with the times that the timeline has.
-
-        Raises:
-            VideoError: the video cannot be decoded.
-            OutputError: the copy cannot be written.
-        """
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        stream, rate = timeline.video.stream, timeline.video.fps
-        fps = rate if timeline.video.fps_from is not None else None
-        try:
-            self._pool.submit(write_proxy, video, copy, stream, fps).result()
-        except BrokenProcessPool as error:
-            self._pool = None
-            raise VideoError(f"{video}: its decoder crashed, so there is no copy of it") from error
+    Raises:
+        VideoError: the video cannot be decoded.
+        OutputError: the copy cannot be written.
+    """
+    facts = timeline.video
+    fps = facts.fps if facts.fps_from is not None else None
+    run_apart(video, PurePath(copy.name), LocalFolder(copy.parent), write_proxy, video, copy, facts.stream, fps)
 
 
-def write_proxy(video: Path, copy: Path, stream: int | None, fps: Fraction | None) -> None:
+def write_proxy(video: Path, copy: Path, stream: int | None, fps: Fraction | None, alive: Callable[[], None]) -> None:
     """Write a copy of a video: 360 lines at most, without sound, each frame at its time.
 
     Args:
@@ -60,6 +36,7 @@ def write_proxy(video: Path, copy: Path, stream: int | None, fps: Fraction | Non
         copy: MP4 file to write or replace.
         stream: Number of its video stream, where it has several.
         fps: Frames per second, where the file gives no rate.
+        alive: Is called all the time.
 
     Raises:
         VideoError: it cannot be decoded.
@@ -76,7 +53,7 @@ def write_proxy(video: Path, copy: Path, stream: int | None, fps: Fraction | Non
     info = open_video(video, (2, 2), 1, options=options).info
     height = min(HEIGHT, info.height) // 2 * 2
     size = max(height, 2), max(round(info.width * height / info.height / 2) * 2, 2)
-    reader = open_video(video, size, FRAMES_PER_SNIPPET, options=options)
+    reader = open_video(video, size, FRAMES_PER_SNIPPET, alive=alive, options=options)
     with atomic_write(copy, "wb") as target, av.open(target, "w", "mp4", options={"movflags": "faststart"}) as written:
         track = written.add_stream("libx264", rate=info.fps or 25)
         track.height, track.width, track.pix_fmt = *size, "yuv420p"
@@ -89,4 +66,5 @@ def write_proxy(video: Path, copy: Path, stream: int | None, fps: Fraction | Non
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.pts, frame.time_base = round((snippet.start + number * step) * TICKS), Fraction(1, TICKS)
                 written.mux(track.encode(frame))
+                alive()
         written.mux(track.encode())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -16,7 +15,7 @@ from dsanet_cli.files.typed import scheme_of
 from dsanet_cli.report.index import index_row, render_index
 from dsanet_cli.report.page import render_page
 from dsanet_cli.report.place import href, local_video, plays_everywhere, video_place
-from dsanet_cli.report.proxy import ProxyMaker
+from dsanet_cli.report.proxy import make_proxy
 from dsanet_cli.report.results import Result, ResultFile, find_results, read_result
 from dsanet_cli.report.view import page_data
 from dsanet_cli.version import __version__
@@ -88,7 +87,8 @@ def report_folder(output: str, names: Sequence[PurePath], only_there: bool, quie
     run = _Run(ReportSettings((output,), quiet=quiet))
     files = [ResultFile(output.rstrip("/") or output, name) for name in names]
     if only_there:
-        files = [file for file in files if folder.exists(_page_name(file))]
+        there = set(folder.names())
+        files = [file for file in files if _page_name(file) in there]
     stale = [file for file in files if not _is_fresh(folder, file)]
     if not stale:
         return 0
@@ -116,13 +116,13 @@ class _Run:
         target = self._settings.output or root
         wanted = set(files)
         rows = []
-        with self._proxies() as proxies, progress_bar(self._settings.quiet) as bar:
+        with progress_bar(self._settings.quiet) as bar:
             for file in bar.track(list(dict.fromkeys([*listed, *files])), description="pages"):
                 page = _below(root, file).with_name(_page_name(file).name)
                 try:
                     result = read_result(file)
                     if file in wanted:
-                        self._write_page(file, result, target, page, several, proxies)
+                        self._write_page(file, result, target, page, several)
                     rows.append(index_row(result, page, open_folder(target).exists(page), _below(root, file)))
                 except DsanetError as error:
                     if file in wanted:
@@ -138,16 +138,11 @@ class _Run:
             place = open_folder(target)
             self._log.print(f"{self.done} page{'s' * (self.done > 1)} in {place}; open {place}{last}")
 
-    def _proxies(self) -> ProxyMaker | nullcontext[None]:
-        return ProxyMaker() if self._settings.proxy else nullcontext()
-
-    def _write_page(
-        self, file: ResultFile, result: Result, target: str, page: PurePath, several: bool, proxies: ProxyMaker | None
-    ) -> None:
+    def _write_page(self, file: ResultFile, result: Result, target: str, page: PurePath, several: bool) -> None:
         place = None if scheme_of(target) else Path(target, page).parent
         copy = None
         if place is not None:
-            copy = self._copy(file, result, place, proxies)
+            copy = self._copy(file, result, place)
         folder, listing = open_folder(target), PurePath(INDEX_FILE)
         listed = several or (folder.exists(listing) and _is_page(folder, listing))
         index = "../" * (len(page.parts) - 1) + INDEX_FILE if listed else None
@@ -164,17 +159,17 @@ class _Run:
         self._write(target, page, render_page(result.timeline, data, index))
         self.done += 1
 
-    def _copy(self, file: ResultFile, result: Result, place: Path, proxies: ProxyMaker | None) -> Path | None:
+    def _copy(self, file: ResultFile, result: Result, place: Path) -> Path | None:
         """The small copy of the video, if there is one or one is to be made."""
         copy, facts = place / f"{file.stem}.{PROXY}", result.timeline.video
         if facts.files:  # which are not joined
             return None
         video = local_video(facts, Path(file.root, file.name).parent)
-        if proxies is not None and not plays_everywhere(facts) and facts.codec is not None:
+        if self._settings.proxy and not plays_everywhere(facts) and facts.codec is not None:
             if video is None:
                 raise OutputError(f"{file}: its video is not there ({facts.real_path or facts.path}); --proxy needs it")
             if not copy.exists() or copy.stat().st_mtime < video.stat().st_mtime:
-                proxies.make(video, copy, result.timeline)
+                make_proxy(video, copy, result.timeline)
         return copy if copy.exists() else None
 
     def _write(self, target: str, name: PurePath, text: str) -> None:

@@ -198,3 +198,13 @@ def test_many_results_are_shared_out_among_processes(place):
     named = [line.partition(":")[0] for line in done.stdout.splitlines() if "[00:" in line]
     assert list(dict.fromkeys(named)) == [f"in/{n:03}.npy" for n in range(WORTH_PROCESSES + 5) if n != 50]
     assert os.listdir("many") != os.listdir("new")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+def test_pipes_beside_results_are_left_alone(place):
+    Path("out/clip.thumbs.zip").unlink()
+    os.mkfifo("out/clip.thumbs.zip")
+    os.mkfifo("out/pipe.json")
+    done = run("events", "out", "-o", "new", "-f", "png")
+    assert done.returncode == 0, done.stderr
+    assert Path("new/clip.png").exists()

@@ -133,3 +133,21 @@ def test_what_they_do_not_go_with(place, tiny_model):
     refused = run("detect", "in/a.mp4", "--keep-features", "-o", "memory://x", "--model", tiny_model)
     assert refused.returncode == 2
     assert "takes a folder of this machine" in refused.stderr
+
+
+def test_the_sidecar_says_what_was_looked_at(place, tiny_model):
+    region = ("--region", "0,0,1,0.5", "--keep-features", "-f", "json", "--model", tiny_model)
+    assert run("detect", "in/a.mp4", "-o", "upper", *region).returncode == 0
+    assert read_extraction(Path("upper/features")).region == (0, 0, 1, 0.5)
+    refused = run("detect", "in/yard/b.mp4", "-o", "out", *region)
+    assert refused.returncode == 2
+    assert "region" in refused.stderr
+
+
+def test_cameras_with_regions_of_their_own_are_refused(place, tiny_model):
+    Path("cameras.toml").write_text('[[camera]]\nmatch = "a"\nregion = [0, 0, 1, 0.5]\n')
+    refused = run(
+        "detect", "in/a.mp4", "-o", "new", "--keep-features", "--profile", "cameras.toml", "--model", tiny_model
+    )
+    assert refused.returncode == 2
+    assert "features of one folder show one region" in refused.stderr

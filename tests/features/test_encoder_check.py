@@ -9,6 +9,7 @@ from dsanet_cli.errors import FeatureError
 from dsanet_cli.features import encoder_check
 from dsanet_cli.features.encoder_check import EncoderCheck, note_without_sidecar
 from dsanet_cli.features.sidecar import Extraction, write_extraction
+from dsanet_cli.video.options import ReadOptions
 
 OWN, OTHER = "1" * 64, "2" * 64
 CONFIG = tiny_config(encoder_sha256=OWN)
@@ -91,3 +92,15 @@ def test_snippets_that_last_another_time_are_refused(made):
     strict = dataclasses.replace(EncoderCheck.of_model(timed), only_by_time=True)
     with pytest.raises(FeatureError, match=r"a__0\.npy: features of snippets of 16 frames, not of 0\.5 s"):
         strict.check(made())
+
+
+def test_what_features_in_a_folder_below_show_is_read_once(made, monkeypatch):
+    file = made(region=(0.0, 0.0, 1.0, 0.5))
+    reads = []
+    read = encoder_check.read_sidecar
+    monkeypatch.setattr(encoder_check, "read_sidecar", lambda path: reads.append(path) or read(path))
+    check = EncoderCheck.of_model(CONFIG)
+    assert [check.seen(file.with_name(f"{name}__0.npy")) for name in "ab"] == 2 * [((0.0, 0.0, 1.0, 0.5), None)]
+    assert len(reads) == 1
+    with pytest.raises(FeatureError, match=r"features of another region, 0,0,1,0\.5, not 0,0\.5,1,0\.5"):
+        check.check_seen(file, ReadOptions(region=(0, 0.5, 1, 0.5)))
