@@ -146,9 +146,10 @@ class Runner:
         detector, config = self._detector, self._detector.model.config
         reason = f" ({self._settings.model_reason})" if self._settings.model_reason else ""
         length = f" of {detector.snippet_seconds:.3g} s" if detector.snippet_seconds else ""
+        frames = f"{detector.sampled_frames} frame{'s' * (detector.sampled_frames > 1)}"
         line = (
             f"model {config.name}{reason}, encoder {config.encoder.architecture} on {detector.device} "
-            f"in {precision_name(detector.dtype)}, {detector.sampled_frames} frames a snippet{length}"
+            f"in {precision_name(detector.dtype)}, {frames} a snippet{length}"
         )
         return f"{line}\n{DEMONSTRATION}" if config.demonstration else line
 
