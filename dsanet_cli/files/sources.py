@@ -249,7 +249,7 @@ class _Finder:
                 pictures += self._walk(match, _is_picture)
             elif _is_picture(match.name):
                 pictures.append(match)
-            elif (names_suffix or self._wanted(match.name)) and not _is_made(match):
+            elif (names_suffix or self._wanted(match.name)) and not _is_made(match, root):
                 self._files.setdefault(os.path.abspath(match), match)
                 found = True
         if not found and not self._take_pictures(pictures, pattern.name):
@@ -325,8 +325,9 @@ class _Finder:
         self._problems.setdefault(argument, SourceProblem(argument, reason))
 
 
-def _is_made(path: Path) -> bool:
-    return is_made_film(path) or is_made_folder(path.parent)
+def _is_made(path: Path, root: Path) -> bool:
+    """Whether a file below ``root`` is a result; a folder that was itself named is none."""
+    return is_made_film(path) or (path.parent != root and is_made_folder(path.parent))
 
 
 def _is_known(name: str) -> bool:

@@ -19,6 +19,7 @@ import pytest
 from commands import read_csv, run, start
 from media import read_number, write_video
 from timelines import timeline
+from work_apart import crash, fail, hang, refuse
 
 from dsanet_cli.errors import UsageError, VideoError
 from dsanet_cli.files.folders import open_folder
@@ -237,6 +238,9 @@ def test_detect_makes_them_and_resumes_by_them(tiny_model):
     shutil.copytree("new", "in", dirs_exist_ok=True)
     assert [source.path.name for source in find_sources(["in"], True, None).sources] == ["yard.mp4"]
     assert [source.path.name for source in find_sources(["in/**/*.mp4"], False, None).sources] == ["yard.mp4"]
+    inside = [source.path.name for source in find_sources(["in/yard.clips/*.mp4"], False, None).sources]
+    assert inside
+    assert set(inside) < {name.rpartition("/")[2] for name in files}, "their folder itself is named"
     named = find_sources(["in/yard.scores.mp4"], False, None).sources
     assert [source.path.name for source in named] == ["yard.scores.mp4"], "named itself, it is taken"
 
@@ -244,7 +248,7 @@ def test_detect_makes_them_and_resumes_by_them(tiny_model):
 @pytest.mark.parametrize("command", ["events", "detect"])
 def test_ctrl_c_does_not_wait_for_films(command, tiny_model):
     Path("in").mkdir()
-    result(write_video(Path("in/yard.mp4"), frames=4000, height=480, width=640))
+    result(write_video(Path("in/yard.mp4"), frames=1200, height=480, width=640))
     work = ("out",) if command == "events" else ("in", "--model", tiny_model, "-t", "0.3")
     process = start(command, *work, "-o", "new", "-f", "mp4", start_new_session=True)
     while not list(Path("new").glob(".*.part")):
@@ -268,26 +272,8 @@ def test_where_there_is_no_folder_for_films():
     assert "--pad and --exact have no effect" in run("detect", "x.mp4", "--pad", "3").stderr
 
 
-def _crash(video, alive):
-    Path(f".film.{os.getpid()}-12.part").touch()
-    os.abort()
-
-
-def _hang(video, alive):
-    while True:
-        pass
-
-
-def _fail(video, alive):
-    raise ValueError("odd")
-
-
-def _refuse(video, alive):
-    raise VideoError(f"{video}: refused")
-
-
 @pytest.mark.parametrize(
-    ("work", "message"), [(_crash, "crashed"), (_hang, "no progress"), (_fail, "odd"), (_refuse, "v.mp4: refused")]
+    ("work", "message"), [(crash, "crashed"), (hang, "no progress"), (fail, "odd"), (refuse, "v.mp4: refused")]
 )
 def test_what_goes_wrong_in_the_process_that_reads_is_one_line(work, message):
     with pytest.raises(Exception, match=message):
