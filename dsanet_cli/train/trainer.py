@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.head.losses import Losses, alignment_loss, all_losses, classification_loss
 from dsanet_cli.head.text_adapter import Prompts, plain_text_features, tokenise
 from dsanet_cli.models.presets import Preset
+from dsanet_cli.train.ahead import loaded_ahead
 from dsanet_cli.train.dataset import Batch, LabelledFeatures, Sampler, feature_statistics
 from dsanet_cli.train.optim import WARMUP_ITERATIONS, StableAdamW, epoch_cosine, load_compiler, reset_rate, warm_cosine
 
@@ -124,23 +125,31 @@ class Trainer:
             TrainingError: loss or weights are not finite; the best weights are kept.
         """
         while not self.finished:
-            epoch, number = divmod(self.steps, self.sampler.batches_per_epoch)
-            if number == 0 and self.steps:
-                self.sampler.shuffle()
-            batch = self.sampler.batch(number)
-            rates = self._learning_rates()
-            values = {name: value.item() for name, value in self.step(batch).by_name().items()}
-            if not math.isfinite(values["total"]):
-                raise self._diverged()
-            self.steps += 1
-            ends_epoch = number + 1 == self.sampler.batches_per_epoch
-            figure, best = None, self.best
-            if self._validation_due(number):
-                figure = self._validate(validate)
-            if ends_epoch:
-                self._schedule.step()
-                self.load_best()
-            yield Step(epoch + 1, self.steps, values, *rates, figure, self.best, self.best > best, ends_epoch)
+            yield from self._epoch(validate)
+
+    def _epoch(self, validate: Validate) -> Iterator[Step]:
+        """The steps that are left of the current epoch, or of the next one at its end."""
+        epoch, first = divmod(self.steps, self.sampler.batches_per_epoch)
+        if first == 0 and self.steps:
+            self.sampler.shuffle()
+        numbers = range(first, self.sampler.batches_per_epoch)
+        with closing(loaded_ahead(self.sampler.batch, numbers)) as batches:
+            for number, batch in zip(numbers, batches, strict=True):
+                rates = self._learning_rates()
+                values = {name: value.item() for name, value in self.step(batch).by_name().items()}
+                if not math.isfinite(values["total"]):
+                    raise self._diverged()
+                self.steps += 1
+                ends_epoch = number == numbers[-1]
+                figure, best = None, self.best
+                if self._validation_due(number):
+                    figure = self._validate(validate)
+                if ends_epoch:
+                    self._schedule.step()
+                    self.load_best()
+                yield Step(epoch + 1, self.steps, values, *rates, figure, self.best, self.best > best, ends_epoch)
+                if self.finished:
+                    return
 
     def step(self, batch: Batch) -> Losses:
         """One step of both optimisers on one batch.

@@ -9,6 +9,7 @@ from tiny import CLASSES, HEAD, tiny_clip
 from toy_features import write_toy_features
 
 from dsanet_cli.config import Parts
+from dsanet_cli.errors import FeatureError
 from dsanet_cli.head.text_adapter import tokenise
 from dsanet_cli.models.presets import UCF_CRIME
 from dsanet_cli.train.dataset import load_batch
@@ -162,6 +163,17 @@ def test_a_resumed_training_ends_with_the_same_weights(videos, after):
                 for k, v in state.items()
             )
     assert final["best"] == expected["best"] == 0.7
+
+
+def test_a_file_that_vanishes_ends_the_training_at_its_step(tmp_path):
+    videos = write_toy_features(tmp_path)
+    trainer = new_trainer(videos, batch_size=2)
+    order = [trainer.sampler.batch(number).features for number in range(3)]
+    lost = next(v for v in videos if torch.equal(load_batch([v], PRESET).features[0], order[2][0]))
+    lost.path.unlink()
+    with pytest.raises(FeatureError, match=f"{lost.path.name}: no such feature file"):
+        list(trainer.train(nothing))
+    assert trainer.steps == 2
 
 
 def gradients(videos, **changes):
