@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
 
 from dsanet_cli.video.decord_decoder import DecordDecoder, Undecodable
-from dsanet_cli.video.demux import Demuxer
+from dsanet_cli.video.demux import Chunk, Demuxer
 from dsanet_cli.video.probe import Picture
 from dsanet_cli.video.proven import Prover
 from dsanet_cli.video.pyav_decoder import PyavDecoder
 from dsanet_cli.video.scaler import Moment, Scaler
 from dsanet_cli.video.snippet_grid import Stretch
 from dsanet_cli.video.spans import Span
+from dsanet_cli.video.spare import NotSpare, spare_places, without
 from dsanet_cli.video.view import View
 
 
@@ -44,6 +46,8 @@ class ChunkDecoder:
         self._fallback = PyavDecoder(demuxer, alive)
         self._scaler = Scaler(size, view)
         self._is_whole = view is None
+        self._spares = True
+        """Whether packets that nobody needs may be left out."""
         self._joint: Picture | None = None
 
     def decode(self, stretch: Stretch, targets: Mapping[Span, Sequence[int]]) -> dict[int, Picture]:
@@ -66,10 +70,14 @@ class ChunkDecoder:
             return {}
         chunk, numbers = stretch.chunk, stretch.numbers
         if not (proven and self._is_whole):
+            with contextlib.suppress(NotSpare):
+                if spare := self._spare(chunk, _nearest_places(numbers, targets)):
+                    return self._fall_back(stretch, targets, spare)
             return self._fall_back(stretch, targets)
         looked_at = {number for several in targets.values() for number in several}
+        wanted = {place for place, number in numbers.items() if number in looked_at}
         try:
-            found = self._decord.decode(chunk, {place for place, number in numbers.items() if number in looked_at})
+            found = self._decode_part(chunk, wanted, self._spare(chunk, wanted))
         except Undecodable:
             return self._fall_back(stretch, targets)
         # Chunks share a frame. If it is a true key frame, it looks the same at both of its places.
@@ -79,12 +87,33 @@ class ChunkDecoder:
             self._joint = found[len(chunk.packets) - 1]
         return {numbers[place]: picture for place, picture in found.items() if place in numbers}
 
-    def _fall_back(self, stretch: Stretch, targets: Mapping[Span, Sequence[int]]) -> dict[int, Picture]:
+    def _decode_part(self, chunk: Chunk, wanted: Set[int], spare: Set[int]) -> dict[int, Picture]:
+        part, places = without(chunk, spare)
+        found = self._decord.decode(part, {rank for rank, place in enumerate(places) if place in wanted})
+        return {places[rank]: picture for rank, picture in found.items()}
+
+    def _spare(self, chunk: Chunk, wanted: Set[int]) -> frozenset[int]:
+        return spare_places(chunk, wanted, self._prover.role_reader()) if self._spares else frozenset()
+
+    def _fall_back(
+        self, stretch: Stretch, targets: Mapping[Span, Sequence[int]], spare: Set[int] = frozenset()
+    ) -> dict[int, Picture]:
+        """Decode with PyAV.
+
+        Raises:
+            NotSpare: packets were left out, and it turns out that all are needed: a frame that is wanted cannot be
+                decoded, or is interlaced.
+        """
         numbers, wanted = stretch.numbers, _by_frame(targets)
         pictures: dict[int, Picture] = {}
         nearest: dict[int, tuple[int, Moment]] = {}
         current: tuple[int, ...] = ()
-        for place, moment in self._fallback.decode(stretch.chunk, stretch.before, stretch.after):
+        places = set()
+        for place, moment in self._fallback.decode(stretch.chunk, stretch.before, stretch.after, spare):
+            places.add(place)
+            if spare and moment.interlaced:
+                self._spares = False
+                raise NotSpare
             if place == len(stretch.chunk.packets) - 1 and stretch.chunk.overlaps:
                 self._joint = self._scaler.picture(moment)
             number = numbers.get(place)
@@ -97,6 +126,8 @@ class ChunkDecoder:
             for target in here:
                 if target not in nearest or abs(number - target) < abs(nearest[target][0] - target):
                     nearest[target] = number, moment
+        if spare and not _nearest_places(numbers, targets) <= places:
+            raise NotSpare
         return pictures | self._scaled(nearest)
 
     def _scaled(self, nearest: Mapping[int, tuple[int, Moment]]) -> dict[int, Picture]:
@@ -111,3 +142,13 @@ def _by_frame(targets: Mapping[Span, Sequence[int]]) -> dict[int, tuple[int, ...
         for number in span.numbers:
             wanted[number] = (*wanted[number], *these) if number in wanted else these
     return wanted
+
+
+def _nearest_places(numbers: Mapping[int, int], targets: Mapping[Span, Sequence[int]]) -> set[int]:
+    """The places, in a chunk with these ``numbers``, of the targets, and of what is nearest to those beyond it."""
+    places = {number: place for place, number in numbers.items()}
+    found = set()
+    for span, several in targets.items():
+        here = [number for number in span.numbers if number in places]
+        found |= {places[min(here, key=lambda number: abs(number - target))] for target in several if here}
+    return found

@@ -9,6 +9,7 @@ are unknown to decord, which decodes all the same, to noise:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,6 +23,7 @@ from dsanet_cli.video.bitstream import (
     nal_units,
 )
 from dsanet_cli.video.demux import Chunk, Demuxer
+from dsanet_cli.video.spare import RoleOf, role_reader
 
 MP4, MATROSKA, MPEG_TS = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts"
 
@@ -63,28 +65,38 @@ class Prover:
             and demuxer.format in kind.containers
             and decoder.pix_fmt in kind.pixels
         )
-        if self._proven and self._codec in PARAMETER_SETS:
-            try:
+        self._header: Header | None = None
+        if self._codec in PARAMETER_SETS:
+            with contextlib.suppress(ValueError):
                 self._header = Header.read(self._codec, decoder.extradata or b"")
-            except ValueError:
-                self._proven = False
-            else:
-                self._proven = self._is_progressive()
+        self._progressive = demuxer.parity is None and (self._header is None or self._is_progressive(self._header))
 
     def is_proven(self, chunk: Chunk) -> bool:
         """Whether the chunk holds nothing that decord gets wrong."""
-        if self._proven and self._codec in PARAMETER_SETS:
-            # Parameters other than the header's can apply to later chunks, too, which do not contain them.
-            self._proven = all(
-                unit in self._header.parameter_sets
-                for packet in chunk.packets
-                for unit in nal_units(bytes(packet), self._header.length_bytes)
-                if is_parameter_set(self._codec, unit)
-            )
-        return self._proven and chunk.plain and chunk.packets[0].is_keyframe
+        if self._header is not None and not _has_its_parameters(chunk, self._codec, self._header):
+            self._header = None  # parameters can apply to later chunks, too, which do not contain them
+        known = self._progressive and (self._codec not in PARAMETER_SETS or self._header is not None)
+        return known and self._proven and chunk.plain and chunk.packets[0].is_keyframe
 
-    def _is_progressive(self) -> bool:
+    def role_reader(self) -> RoleOf | None:
+        """How to tell the role of the pictures of the chunk asked about last; None where that is not known.
+
+        It is not of interlaced ones either: to make them whole takes those beside them.
+        """
+        return role_reader(self._codec, self._header) if self._progressive else None
+
+    def _is_progressive(self, header: Header) -> bool:
         if self._codec != "h264":
             return True
-        sequences = [unit for unit in self._header.parameter_sets if unit[0] & 31 == H264_SPS]
+        sequences = [unit for unit in header.parameter_sets if unit and unit[0] & 31 == H264_SPS]
         return all(H264Sequence.read(unit).progressive for unit in sequences)
+
+
+def _has_its_parameters(chunk: Chunk, codec: str, header: Header) -> bool:
+    """Whether all parameters within a chunk are those of the stream's header."""
+    return all(
+        unit in header.parameter_sets
+        for packet in chunk.packets
+        for unit in nal_units(bytes(packet), header.length_bytes)
+        if is_parameter_set(codec, unit)
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 
 import av
@@ -22,6 +22,7 @@ from dsanet_cli.video.container import FIELD_CODECS
 from dsanet_cli.video.demux import Chunk, Demuxer
 from dsanet_cli.video.packets import copied
 from dsanet_cli.video.scaler import Moment
+from dsanet_cli.video.spare import NotSpare
 from dsanet_cli.video.stamps import REORDERED
 
 
@@ -83,22 +84,28 @@ class PyavDecoder:
         """Whether a frame failed since that key frame; between it and the one before."""
         self._unsound: set[int] = set()
 
-    def decode(self, chunk: Chunk, before: Chunk | None, after: Chunk | None) -> Iterator[tuple[int, Moment]]:
+    def decode(
+        self, chunk: Chunk, before: Chunk | None, after: Chunk | None, spare: Set[int] = frozenset()
+    ) -> Iterator[tuple[int, Moment]]:
         """Decode a chunk, going on from the chunk before, in case its first frame does not stand alone.
 
         Args:
             chunk: What to decode.
             before: The chunk before it, which is decoded first unless it was decoded last.
             after: The chunk after it, whose first frames push the last ones of this out of the decoder.
+            spare: Places of packets that are left out.
 
         Yields:
             Place in showing order, and frame with its neighbours.
+
+        Raises:
+            NotSpare: packets were left out by their place, and frames come out in another order.
         """
         if before is None or self._last is not before:
             self._restart()
             if before is not None:
                 deque(self._moments(before, chunk), maxlen=0)
-        yield from self._moments(chunk, after)
+        yield from self._moments(chunk, after, spare)
 
     def key_frame(self, packet: Packet[VideoStream]) -> Moment | None:
         """Decode one key frame, without any other; None if that fails."""
@@ -108,10 +115,12 @@ class PyavDecoder:
         self._last = None
         return self._moment(self._waiting[0].frame) if self._waiting else None
 
-    def _moments(self, chunk: Chunk, after: Chunk | None) -> Iterator[tuple[int, Moment]]:
+    def _moments(
+        self, chunk: Chunk, after: Chunk | None, spare: Set[int] = frozenset()
+    ) -> Iterator[tuple[int, Moment]]:
         """Place in showing order of all frames that are sound, each between its neighbours."""
         current: tuple[int, VideoFrame] | None = None
-        for place, decoded in _in_places(self._run(chunk, after)):
+        for place, decoded in _in_places(self._run(chunk, after, spare)):
             if not decoded.sound:
                 continue
             if current is not None:
@@ -125,14 +134,24 @@ class PyavDecoder:
         interlaced = frame.interlaced_frame and self._codec not in FIELD_CODECS
         return Moment(frame, interlaced or self._parity is not None, before, after, self._parity)
 
-    def _run(self, chunk: Chunk, after: Chunk | None) -> Iterator[tuple[int, _Decoded]]:
+    def _run(self, chunk: Chunk, after: Chunk | None, spare: Set[int]) -> Iterator[tuple[int, _Decoded]]:
         """Place in showing order, and frame, of all that come out."""
+        latest = -1
+        for place, decoded in self._out(chunk, after, spare):
+            if spare and place < latest:
+                raise NotSpare
+            latest = place
+            yield place, decoded
+
+    def _out(self, chunk: Chunk, after: Chunk | None, spare: Set[int]) -> Iterator[tuple[int, _Decoded]]:
         self._last = None
         base, last = self._base, self._base + len(chunk.packets) - 1
         if self._joint is not None:
             yield 0, self._joint
             self._joint = None
         for packet, rank in itertools.islice(zip(chunk.packets, chunk.ranks, strict=True), self._fed, None):
+            if rank in spare:
+                continue
             self._feed(packet, base + rank, rank in chunk.silent)
             yield from self._take(base, last)
         self._base, self._fed = last, 1
