@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
+import functools
 import io
 import itertools
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,21 +30,87 @@ HANGS = 600
 ROOT = Path(__file__).resolve().parents[1]
 
 
+SET_LATER = {"TZ", "COLUMNS", "DSANET_MODELS", "DSANET_DEBUG", "PYTEST_CURRENT_TEST"}
+"""Variables that nothing reads while the program and its libraries are imported."""
+
+
 def run(*arguments, cwd=None, stdin="", **environment):
-    """Run ``dsanet``; the results that ``detect`` leaves must fit the schema that the package ships."""
-    done = subprocess.run(
-        [DSANET, *map(str, arguments)],
-        check=False,
-        cwd=cwd,
-        input=stdin,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        timeout=HANGS,
-    )
+    """Run ``dsanet``; the results that ``detect`` leaves must fit the schema that the package ships.
+
+    Where the environment allows it, the command is forked from a process that has imported torch and open_clip
+    (``command_server.py``); ``start`` always starts the installed one.
+    """
+    command = [str(DSANET), *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "200", **environment}
+    folder = os.path.abspath(cwd or ".")
+    if _changed(environment) <= SET_LATER and hasattr(os, "fork"):
+        done = _server().run(command, folder, environment, stdin)
+    else:
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=folder,
+            input=stdin,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=HANGS,
+        )
     if arguments and arguments[0] == "detect":
-        check_results(Path(cwd or ".") / _output(list(map(str, arguments))))
+        check_results(Path(folder, _output(command)))
     return done
+
+
+_AT_START = dict(os.environ)
+
+
+def _changed(environment):
+    return {name for name, _ in environment.items() ^ _AT_START.items()}
+
+
+@functools.cache
+def _server():
+    return CommandServer()
+
+
+class CommandServer:
+    """``command_server.py`` in a process of its own."""
+
+    def __init__(self):
+        self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._connection.settimeout(HANGS)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, ROOT / "tests" / "command_server.py", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()], env=_AT_START,
+            )  # fmt: skip
+        atexit.register(self.close)
+
+    def run(self, command, folder, environment, stdin):
+        """As ``subprocess.run`` does it."""
+        with (
+            tempfile.TemporaryFile("w+") as given,
+            tempfile.TemporaryFile("w+") as printed,
+            tempfile.TemporaryFile("w+") as errors,
+        ):
+            given.write(stdin)
+            given.seek(0)
+            request = {"command": command, "folder": folder, "environment": environment}
+            streams = [stream.fileno() for stream in (given, printed, errors)]
+            socket.send_fds(self._connection, [json.dumps(request).encode()], streams)
+            pid = int(self._connection.recv(100))
+            try:
+                status = int(self._connection.recv(100))
+            except BaseException:
+                os.kill(pid, signal.SIGKILL)
+                raise
+            texts = [stream.seek(0) or stream.read() for stream in (printed, errors)]
+        return subprocess.CompletedProcess(command, status, *texts)
+
+    def close(self):
+        """End it."""
+        self._connection.close()
+        self._process.wait()
 
 
 def _output(arguments):

@@ -60,7 +60,7 @@ def fill(folder: Path, detector: Detector, hours: float, processes: int, limit: 
     while length < 3600 * hours:
         footage = Footage(FIRST_SEED + len(files), PIECE, normal_share=1.0)
         for seed, _, frames in render_snippets(
-            footage, detector.sampled_frames, config.preprocessing.resize, processes
+            list(footage.scenes()), detector.sampled_frames, config.preprocessing.resize, processes
         ):
             file = folder / f"{seed}.npy"
             np.save(file, encoded(frames, detector))

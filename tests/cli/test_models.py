@@ -5,17 +5,15 @@ import functools
 import http.server
 import io
 import json
-import os
 import pickle
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from commands import run
 from filling import filled_state_dict
 
 from dsanet_cli.encoder.clip import load_pretrained, load_pretrained_tower
@@ -57,7 +55,7 @@ def imported(checkpoint, tmp_path_factory):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/{file.name}"
-        result = dsanet("models", "pull", url, "-o", folder / "model", XDG_CACHE_HOME=str(folder / "cache"))
+        result = run("models", "pull", url, "-o", folder / "model", XDG_CACHE_HOME=str(folder / "cache"))
         server.shutdown()
     assert result.returncode == 0, result.stderr
     assert result.stdout.endswith(f"or always: dsanet models use {folder / 'model'}\n")
@@ -65,16 +63,11 @@ def imported(checkpoint, tmp_path_factory):
     shutil.rmtree(folder)
 
 
-def dsanet(*arguments, **environment):
-    command = [Path(sys.executable).with_name("dsanet"), *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **environment})
-
-
 def test_detect_on_a_feature_file_prints_the_reference_scores(imported, tmp_path):
     preset_name, directory = imported
     features = (0.3 * np.random.default_rng(1700).standard_normal((700, 512))).astype(np.float32)
     np.save(tmp_path / "features.npy", features)
-    result = dsanet("detect", tmp_path / "features.npy", "--model", directory, "-f", "csv", "-o", "-")
+    result = run("detect", tmp_path / "features.npy", "--model", directory, "-f", "csv", "-o", "-")
     assert result.returncode == 0, result.stderr
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     reference = np.load(REFERENCE / f"inference_{preset_name.split('-', maxsplit=1)[0]}.npz")
@@ -115,7 +108,7 @@ def test_it_takes_the_published_frames(imported):
 def test_the_shapes_say_which_data_set_it_is_from(checkpoint, tmp_path):
     preset_name, file = checkpoint
     other = "xd-violence" if preset_name == "ucf-crime" else "ucf-crime"
-    result = dsanet("models", "import", file, "--preset", other, "-o", tmp_path / "model")
+    result = run("models", "import", file, "--preset", other, "-o", tmp_path / "model")
     assert result.returncode == 1
     assert f"is a checkpoint for {preset_name}, not for {other}" in result.stderr
     assert not list(tmp_path.iterdir())
