@@ -69,15 +69,15 @@ def choose_threshold(rule: EventRule, reviewed: Sequence[ReviewedResult]) -> tup
     """The threshold with the highest F1 of true events, and what all thresholds keep, the lowest first.
 
     A true event is found where the rule still finds an event there; an event is false where it is at a place that was
-    said to be false, and at none that was said to be true. None is tried below
-    the highest threshold at which a result was reviewed: nobody has seen what lies there. Of equal ones next to each
-    other, the middle one is taken, which is the furthest from what it keeps apart.
+    said to be false, and at none that was said to be true. Events that a person added count as true ones. No threshold
+    is tried below the highest at which a result was reviewed: nobody has seen what lies there (``below_reviewed``). Of
+    equal ones next to each other, the middle one is taken, which is the furthest from what it keeps apart.
 
     Raises:
         SourceError: no event is said to be true, or none to be false, so there is nothing to tell apart.
     """
     verdicts = [entry for one in reviewed for entry in one.review.events]
-    if not any(entry.true_label for entry in verdicts):
+    if not any(entry.true_label and entry.verdict != "missed" for entry in verdicts):
         raise SourceError("no event is said to be true in these reviews; a threshold needs true and false ones")
     if not any(entry.verdict == "false" for entry in verdicts):
         raise SourceError("no event is said to be false in these reviews; the threshold may stay as it is")
@@ -108,6 +108,27 @@ def _told(rule: EventRule, reviewed: Sequence[ReviewedResult]) -> Told:
         wrong = sum(any(belongs(entry, event) for entry in denied) for event in others)
         false, untold = false + wrong, untold + len(others) - wrong
     return Told(rule.threshold, found, missed, false, untold)
+
+
+def below_reviewed(rule: EventRule, reviewed: Sequence[ReviewedResult]) -> str | None:
+    """A line on added events that no threshold finds which was reviewed, and from which on one of them is found."""
+    lowest = max(one.review.threshold for one in reviewed)
+    scores = []
+    for one in reviewed:
+        timeline = one.timeline
+        arrays = timeline.starts, timeline.ends, timeline.scores, timeline.probabilities
+        events = find_events(*arrays, timeline.class_names, with_threshold(rule, lowest))
+        for entry in one.review.events:
+            if entry.verdict == "missed" and not any(belongs(entry, event) for event in events):
+                inside = timeline.scores[(timeline.ends > entry.start) & (timeline.starts < entry.end)]
+                scores.append(float(inside.max()) if inside.size else 0.0)
+    below = [score for score in scores if score < lowest]
+    if not below:
+        return None
+    return (
+        f"{len(below)} missed below {lowest:.2f}, the lowest threshold that was reviewed; the first appears at "
+        f"{max(below):.2f}: to have lower thresholds tried, go down to there in the pages, judge, and save again"
+    )
 
 
 def one_rule(reviewed: Sequence[ReviewedResult], min_length: float | None) -> EventRule:

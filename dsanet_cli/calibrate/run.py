@@ -12,7 +12,15 @@ from rich.table import Table
 
 from dsanet_cli.calibrate.curve import save_rates
 from dsanet_cli.calibrate.rates import Rate, parse_rate, rates, verdict
-from dsanet_cli.calibrate.reviews import ReviewedResult, Told, choose_threshold, describe, one_rule, read_reviewed
+from dsanet_cli.calibrate.reviews import (
+    ReviewedResult,
+    Told,
+    below_reviewed,
+    choose_threshold,
+    describe,
+    one_rule,
+    read_reviewed,
+)
 from dsanet_cli.config import EventRule
 from dsanet_cli.console import plain_console, print_error, print_table
 from dsanet_cli.detect.detector import Detector, DetectSettings
@@ -158,6 +166,8 @@ def calibrate_reviews(settings: CalibrateSettings, silent: bool = True) -> Calib
         _print_told(told, chosen)
     log = plain_console(stderr=True, quiet=settings.quiet or silent)
     log.print(said)
+    if (more := below_reviewed(rule, reviewed)) is not None:
+        log.print(more)
     log.print(f"profile in {settings.output}; use it with detect --profile {settings.output}")
     return CalibrateOutcome(rule, len(reviewed), len(errors), said, tuple(errors))
 

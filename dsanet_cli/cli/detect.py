@@ -219,6 +219,7 @@ def detect(
     from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
     from dsanet_cli.report.films import choose_films
+    from dsanet_cli.report.run import FolderPages
     from dsanet_cli.timeline.formats import DEFAULT_FORMATS
     from dsanet_cli.timeline.recorded import ClockSettings, parse_start
     from dsanet_cli.video.mask import Mask
@@ -266,7 +267,7 @@ def detect(
         min_length=min_length,
         replace_others=skip_existing is False,
     )
-    failed = 0
+    pages = None if output == STDOUT else FolderPages(output, Format.html not in wanted, quiet)
     outcome = run_batch(
         BatchSettings(
             sources=tuple(sources),
@@ -280,13 +281,10 @@ def detect(
             dry=dry_run,
             by_camera=None if by_camera is None else CameraRule.parse(by_camera),
             notes=tuple(note for note, holds in notes.items() if holds),
+            on_written=None if pages is None else pages.add,
         )
     )
-    if outcome.results:
-        from dsanet_cli.report.run import report_folder
-
-        only_there = Format.html not in wanted
-        failed = report_folder(output, outcome.results, only_there, quiet)
+    failed = pages.finish(outcome.results) if pages is not None and outcome.results else 0
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
     if outcome.failed or failed or not outcome.summarised:

@@ -61,6 +61,14 @@ def events(
         Path | None, typer.Option("--classes", help="Score them again, with classes in words, as train takes them.")
     ] = None,
     encoder_weights: EncoderWeights = None,
+    review: Annotated[
+        bool,
+        typer.Option("--review", help="With what was said of them: NAME.review.json of pages, beside the results."),
+    ] = False,
+    list_file: Annotated[
+        Path | None,
+        typer.Option("--list", help="Also a list for train of what was reviewed: kept features, or else the videos."),
+    ] = None,
     recorded: Start = None,
     timezone: Timezone = None,
     name_time: NameTime = None,
@@ -71,8 +79,11 @@ def events(
 ) -> None:
     """Decide events anew from results that are there, by another threshold or rule; no video is opened.
 
-    What is not given stays as it is in each result. Exit codes: 0 all done, 1 every input failed, 2 wrong usage,
-    3 some inputs failed.
+    What is not given stays as it is in each result. With --review, JSON, CSV and summary say which events are true,
+    false, relabelled or missed; subtitles, edit lists, clips and films leave out false ones and have the missed ones.
+    In --list, a video's label is the class of its true, relabelled or missed events (of several, the one that lasts
+    longest), and normal where all events are false; left out are videos without a review, and those with no true event
+    but one that nobody judged. Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
     """
     check_finite(threshold=threshold, release=release, merge_gap=merge_gap, min_length=min_length, pad=pad)
     check_levels(threshold, release)
@@ -95,6 +106,7 @@ def events(
                 output=None if to_stdout else output,
                 formats=tuple(name for name in written if name != Format.html),
                 films=films,
+                review=review or list_file is not None,
                 threshold=threshold,
                 release=release,
                 merge_gap=merge_gap,
@@ -107,15 +119,16 @@ def events(
                 overwrite=overwrite,
             ),
             profile=profile,
+            list_file=list_file,
             to_stdout=to_stdout,
             quiet=quiet,
         )
     )
     failed = outcome.failed
     if outcome.results and output is not None:
-        from dsanet_cli.report.run import report_folder
+        from dsanet_cli.report.run import FolderPages
 
-        failed += report_folder(output, outcome.results, Format.html not in wanted, quiet)
+        failed += FolderPages(output, Format.html not in wanted, quiet).finish(outcome.results)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
     if failed or not outcome.done or not outcome.summarised:

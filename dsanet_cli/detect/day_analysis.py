@@ -18,6 +18,7 @@ from PIL import Image
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Analysis, Detection, SnippetFeature, coverage, video_facts
 from dsanet_cli.detect.day import Day, Recording
+from dsanet_cli.detect.record import location
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.files.sources import Source
 from dsanet_cli.names import printable
@@ -303,7 +304,8 @@ def _part(recording: Recording, start: float, end: float, error: str | None) -> 
         size, mtime = status.st_size, status.st_mtime
     except OSError:  # as its error says
         pass
-    return FilePart(str(path), round(start, 3), round(end, 3), size, mtime, recording.created, error)
+    real = location(path)
+    return FilePart(str(path), round(start, 3), round(end, 3), size, mtime, recording.created, error, real)
 
 
 def _packed(picture: np.ndarray) -> bytes:

@@ -20,6 +20,7 @@ from dsanet_cli.detect.films import Film, has_film
 from dsanet_cli.detect.places import ResultPlaces, TakenError, file_name
 from dsanet_cli.detect.profile import Profile
 from dsanet_cli.detect.record import ENDS, Owner
+from dsanet_cli.detect.review_files import find_review, take_along
 from dsanet_cli.errors import DsanetError, SourceError
 from dsanet_cli.files.folders import LocalFolder, open_folder
 from dsanet_cli.files.paths import Url
@@ -28,8 +29,9 @@ from dsanet_cli.files.sources import Source
 from dsanet_cli.files.typed import scheme_of
 from dsanet_cli.names import printable
 from dsanet_cli.timeline.files import read_timeline
-from dsanet_cli.timeline.formats import FORMATS, RECORD
+from dsanet_cli.timeline.formats import FORMATS, HANDED_ON, RECORD
 from dsanet_cli.timeline.recorded import FROM_THE_FILE, ClockSettings, dated_anew
+from dsanet_cli.timeline.review import handed_on, with_review
 from dsanet_cli.timeline.thumbnails import LARGEST_THUMBNAILS, THUMBNAILS, decode_thumbnail, read_thumbnails
 from dsanet_cli.timeline.timeline import Timeline, decide_anew
 
@@ -61,6 +63,8 @@ class DeciderSettings:
     encoder_weights: Path | None = None
     films: tuple[Film, ...] = ()
     """Formats that open the video."""
+    review: bool = False
+    """Say in the results what a person said of them."""
     overwrite: bool = False
     """Whether results of other videos, and the results that are read themselves, may be replaced."""
 
@@ -169,8 +173,13 @@ class Decider:
             timeline = dataclasses.replace(timeline, video=dated_anew(timeline.video, self._settings.clock))
         # Times and scores are rounded in results, and so would be what is found in them anew.
         decided = timeline if rule == timeline.rule else decide_anew(timeline, rule)
+        review = find_review(source.path, timeline) if self._settings.review else None
+        if review is not None:
+            decided = with_review(decided, review)
         if self._places is not None:
             self._write(self._places, source, decided)
+            if review is not None and not self._settings.rescore:  # another model's events may be elsewhere
+                take_along(review, self._places.folder, source.relative, decided.to_json().encode())
         return decided
 
     def _write(self, places: ResultPlaces, source: Source, timeline: Timeline) -> None:
@@ -192,7 +201,7 @@ class Decider:
             contents[THUMBNAILS] = lambda: packed
         error = None
         if self._settings.films:
-            error = places.make_films(claim, self._settings.films, timeline, _video(source, timeline))
+            error = places.make_films(claim, self._settings.films, handed_on(timeline), _video(source, timeline))
         places.write(claim, contents)
         if error is not None:
             raise error
@@ -251,7 +260,8 @@ class KeptPictures:
 
 def content(kind: str, timeline: Timeline, pictures: KeptPictures) -> bytes | None:
     """What a file of a result holds; pictures are read only where they are drawn."""
-    return FORMATS[kind].content(timeline, pictures.peaks() if FORMATS[kind].has_pictures else {})
+    shown = handed_on(timeline) if kind in HANDED_ON else timeline
+    return FORMATS[kind].content(shown, pictures.peaks() if FORMATS[kind].has_pictures else {})
 
 
 def _looks_like_result(path: Path) -> bool:

@@ -14,6 +14,7 @@ from dsanet_cli.detect.printing import Printer
 from dsanet_cli.detect.profile import read_profile
 from dsanet_cli.detect.side_by_side import each
 from dsanet_cli.detect.summary import SummaryRow, update_summary
+from dsanet_cli.detect.training_list import save_list, training_list
 from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.result_names import may_be_result
@@ -31,13 +32,15 @@ class EventsSettings:
     recursive: bool = False
     decider: DeciderSettings = field(default_factory=DeciderSettings)
     profile: Path | None = None
+    list_file: Path | None = None
+    """A list for training to write, of the results that were reviewed."""
     to_stdout: bool = False
     quiet: bool = False
 
 
 @dataclass(frozen=True)
 class EventsOutcome:
-    """How many results were decided, how many failed, and whether ``summary.csv`` is as it should be."""
+    """How many results were decided, how many failed, and whether summary and list are as they should be."""
 
     done: int
     failed: int
@@ -88,6 +91,7 @@ class _Run:
         self._settings = settings
         self.printer = Printer(on_stderr=settings.to_stdout, quiet=settings.quiet, several=several)
         self._rows: list[SummaryRow] = []
+        self._decided: list[tuple[Path, Timeline]] = []
 
     def decide(self, sources: Sequence[Source]) -> None:
         """Decide, write and print all results.
@@ -112,6 +116,8 @@ class _Run:
     def _take(self, source: Source, timeline: Timeline) -> None:
         written = None if self._settings.decider.output is None else file_name(source.relative, RECORD)
         self._rows.append(SummaryRow.of(timeline, written))
+        if self._settings.list_file is not None:
+            self._decided.append((source.path, timeline))
         self.printer.timeline(timeline)
         if self._settings.to_stdout:
             write_stdout(content(self._settings.decider.formats[0], timeline, KeptPictures(source.path)) or b"")
@@ -132,12 +138,25 @@ class _Run:
         if output is not None and decided:
             names = [PurePath(row.result or "") for row in decided] if len(decided) == 1 else []
             self.printer.place(str(open_folder(output)), names)
-        elif decided and not self._settings.to_stdout:
+        elif decided and not (self._settings.to_stdout or self._settings.list_file):
             self.printer.log("nothing was written; --output FOLDER writes results")
         if not rows and not interrupted:
             self.printer.error(OutputError(f"{', '.join(self._settings.results)}: no results in it"))
+        if self._settings.list_file is not None and decided and not interrupted:
+            summarised = self._list(self._settings.list_file) and summarised
         written = tuple(PurePath(row.result) for row in decided if row.result)
         return EventsOutcome(len(decided), len(rows) - len(decided), summarised, interrupted, written)
+
+    def _list(self, path: Path) -> bool:
+        try:
+            made = training_list(self._decided)
+            save_list(path, made, self._settings.decider.overwrite)
+        except DsanetError as error:
+            self.printer.error(error)
+            return False
+        for line in made.lines(path):
+            self.printer.log(line)
+        return True
 
     def _summarise(self, output: str, rows: Sequence[SummaryRow], several: bool) -> bool:
         try:

@@ -14,7 +14,7 @@ from dsanet_cli.detect.summary import SummaryRow
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.names import printable
 from dsanet_cli.text import format_time
-from dsanet_cli.timeline.text import format_coverage, format_event, format_remarks
+from dsanet_cli.timeline.text import format_coverage, format_event, format_missed, format_remarks
 from dsanet_cli.timeline.timeline import Timeline
 
 
@@ -56,6 +56,8 @@ class Printer:
         for event in timeline.events:
             line = format_event(event, timeline.video.recorded)
             self._events.print(f"{path}: {line}" if self._several else line)
+        for missed in timeline.review.missed if timeline.review else ():
+            self._events.print(f"{path}: {format_missed(missed)}" if self._several else format_missed(missed))
         if not timeline.events and not self._quiet:
             self._events.print(f"{path}: {count_events(timeline)}")
         if timeline.coverage.holes:

@@ -10,8 +10,7 @@ from dsanet_cli.config import EventRule
 from dsanet_cli.errors import FeatureError
 from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.files import load_features
-from dsanet_cli.features.folder import feature_file
-from dsanet_cli.files.result_names import FEATURES_FOLDER
+from dsanet_cli.files.result_names import find_kept_features
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.classes import read_classes
 from dsanet_cli.models.default import choose_model
@@ -86,14 +85,11 @@ class Rescorer:
 
 
 def find_features(result: Path) -> Path:
-    """The features of a result: in ``features/`` of the folder of results, which the result may lie deep in.
+    """The features that were kept of a result.
 
     Raises:
         FeatureError: there are none.
     """
-    path = result.absolute()
-    for folder in path.parents:
-        file = feature_file(folder / FEATURES_FOLDER, path.relative_to(folder).with_suffix(""), 0)
-        if file.is_file():
-            return file
+    if (file := find_kept_features(result)) is not None:
+        return file
     raise FeatureError(f"{result}: no features are kept of it; analyse the video with detect --keep-features")

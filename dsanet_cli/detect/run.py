@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
@@ -52,6 +52,8 @@ class BatchSettings:
     """Join the files of each camera to its days; None takes each file by itself."""
     notes: tuple[str, ...] = ()
     """What the command line has to say about its options, such as those without effect."""
+    on_written: Callable[[PurePath, bool], None] | None = None
+    """Is called with the name of each record when all of its result is written, and whether there are several."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class _Run:
 
     def __init__(self, settings: BatchSettings, several: bool) -> None:
         self.settings = settings
+        self._several = several
         self.printer = Printer(
             on_stderr=settings.work.output is None,
             quiet=settings.quiet,
@@ -250,6 +253,8 @@ class _Run:
         elapsed = progress.elapsed(source)
         if self.settings.verbose and elapsed is not None:
             self.printer.log(f"{printable(source.path)}: analysed in {elapsed:.1f} s")
+        if self.settings.on_written is not None and self.settings.work.output is not None:
+            self.settings.on_written(result_name(source), self._several)
         self._report_source(source, result)
         progress.done(source, count_events(result), 0 if frames_watched else result.video.frames)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from dsanet_cli.detect.record import read_part
 from dsanet_cli.errors import OutputError
@@ -19,7 +19,8 @@ from dsanet_cli.names import cell, natural_key, printable, text_of
 from dsanet_cli.records import Length, PathText, Seconds, Share
 from dsanet_cli.timeline.formats import RECORD
 from dsanet_cli.timeline.recorded import iso, moment
-from dsanet_cli.timeline.timeline import Timeline
+from dsanet_cli.timeline.said import EventReview, ReviewFacts
+from dsanet_cli.timeline.timeline import Event, Timeline
 
 READERS = 16
 """Threads that read records, which may be far away."""
@@ -47,6 +48,7 @@ class _Verdict:
 class _Event:
     start: Seconds
     clock: str | None = None
+    review: EventReview | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class _Entries:
     verdict: _Verdict
     events: tuple[_Event, ...]
     coverage: _Covered
+    review: ReviewFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,10 @@ class SummaryRow:
     """When the video began, in ISO 8601; None where nobody knows, as below."""
     first_clock: str | None = None
     """Time of day at the start of the first event."""
+    true_events: int | None = None
+    """That a person said to be true, of whichever class; None where there is no review, as below."""
+    false_events: int | None = None
+    missed_events: int | None = None
 
     @classmethod
     def of(cls, timeline: Timeline, result: PurePath | None = None) -> SummaryRow:
@@ -104,6 +111,7 @@ class SummaryRow:
             result=None if result is None else result.as_posix(),
             recorded=None if recorded is None else iso(recorded.start),
             first_clock=iso(moment(recorded, timeline.events[0].start)) if recorded and timeline.events else None,
+            **_counts(timeline.events, timeline.review),
         )
 
     @classmethod
@@ -122,12 +130,25 @@ class SummaryRow:
             result=result.as_posix(),
             recorded=entries.video.recorded.start if entries.video.recorded else None,
             first_clock=first.clock if first else None,
+            **_counts(entries.events, entries.review),
         )
 
     @classmethod
     def failed(cls, path: str, error: str, result: PurePath | None = None) -> SummaryRow:
         """Keep the one line that says why a video was not analysed."""
         return cls(path=path, status="failed", error=error, result=None if result is None else result.as_posix())
+
+
+def _counts(events: Sequence[_Event | Event], review: ReviewFacts | None) -> dict[str, Any]:
+    """How many events a person said to be true, false and missed."""
+    if review is None:
+        return {}
+    said = [event.review for event in events if event.review is not None]
+    return {
+        "true_events": sum(one.is_true for one in said),
+        "false_events": sum(one.verdict == "false" for one in said),
+        "missed_events": len(review.missed),
+    }
 
 
 def update_summary(folder: Folder, rows: Sequence[SummaryRow], several: bool, replace_others: bool) -> None:

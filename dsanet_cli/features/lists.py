@@ -131,6 +131,7 @@ class VideoLabels:
                 written = _as_written(row.path, mapping.parent)
                 name = _video_name(written)
                 found = (row.label, row.group)
+                self._by_path[os.path.abspath(row.path)].add(found)
                 self._by_path[written].add(found)
                 self._by_path[name].add(found)
                 self._by_stem[name.rpartition("/")[2]].add(found)
@@ -138,8 +139,8 @@ class VideoLabels:
     def of(self, source: Source) -> tuple[str, str | None]:
         """The label of a video, and its group where the mapping has one.
 
-        A mapping's row is of this video if it has its path below the folder of sources, with its suffix or
-        without, else if it has its name, whatever the suffix.
+        A mapping's row is of this video if it leads to it from the mapping's folder, or has its path below the folder
+        of sources, with its suffix or without, else if it has its name, whatever the suffix.
 
         Raises:
             SourceError: the mapping has no label for it, or several, or several groups.
@@ -148,7 +149,8 @@ class VideoLabels:
             return Path(os.path.abspath(source.path)).parent.name, None
         stem = _video_name(source.path.name)
         folder = source.relative.parent
-        paths = ((folder / name).as_posix() for name in (source.path.name, stem))
+        below = ((folder / name).as_posix() for name in (source.path.name, stem))
+        paths = (os.path.abspath(source.path), *below)
         rows = next((self._by_path[path] for path in paths if path in self._by_path), self._by_stem.get(stem))
         if not rows:
             raise SourceError(f"{source.path}: not listed, {self._mapping} has no label for it; add a row")

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import IO, Any, Literal, Protocol
 
-import fsspec
 from filelock import FileLock, Timeout
 
 from dsanet_cli.errors import OutputError
@@ -171,6 +170,8 @@ class RemoteFolder:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
+        import fsspec  # noqa: PLC0415  (slow, and only for URLs)
+
         self._one_at_a_time = threading.Lock()  # a file system has one transaction only
         try:
             self._system, self._root = fsspec.core.url_to_fs(self._url)

@@ -95,8 +95,21 @@ CLIPS_FOLDER = ".clips"
 """How the names of folders end that hold clips of events."""
 FEATURES_FOLDER = "features"
 """Of features that were kept, in a folder of results."""
+KEPT_FEATURES = "__0.npy"
+"""How their names end: as those of ``extract``, of the centre crop."""
 KEPT_FOLDER_MARK = ".kept-by-detect"
 """A file in a folder that is part of results, and no source of others."""
+
+
+def find_kept_features(result: Path) -> Path | None:
+    """The features of a result: in ``features/`` of the folder of results, which the result may lie deep in."""
+    path = result.absolute()
+    for folder in path.parents:
+        below = path.relative_to(folder).with_suffix("")
+        file = folder / FEATURES_FOLDER / below.with_name(f"{below.name}{KEPT_FEATURES}")
+        if file.is_file():
+            return file
+    return None
 
 
 def is_made_film(path: Path) -> bool:

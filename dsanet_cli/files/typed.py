@@ -7,7 +7,6 @@ import io
 import os
 import re
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TextIO
@@ -44,11 +43,13 @@ def as_path(text: str, folder: Path = Path()) -> str:
         return text
     plain = unquoted(text)
     if scheme_of(plain) == "file":
+        from urllib.request import url2pathname  # noqa: PLC0415  (loads what talks to servers)
+
         # Windows: file:///C:/a.mp4 and file://server/share/a.mp4; url2pathname knows both.
         parts = urllib.parse.urlsplit(plain, allow_fragments=False)
         host = "" if parts.netloc == "localhost" else parts.netloc
         query = f"?{parts.query}" if parts.query else ""
-        return urllib.request.url2pathname(f"//{host}{parts.path}{query}" if host else parts.path + query)
+        return url2pathname(f"//{host}{parts.path}{query}" if host else parts.path + query)
     return os.path.expanduser(plain)
 
 

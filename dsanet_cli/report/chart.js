@@ -136,7 +136,7 @@ class Chart {
       const from = Math.max(this.x(event.start), 0);
       const width = Math.max(Math.min(this.x(event.end), this.width) - from, 2);
       if (from > this.width || this.x(event.end) < 0) return [];
-      const paint = `k${Math.max(this.data.classes.indexOf(event.shown), 0)}${event.verdict === "false" ? " dismissed" : ""}`;
+      const paint = `k${Math.max(this.data.classes.indexOf(event.shown), 0)}${event.verdict === "false" ? " dismissed" : ""}${event.missed ? " missed" : ""}`;
       return [
         draw("rect", { class: `span ${paint}`, x: from, y: TOP, width, height: SCORE_HEIGHT }),
         draw("rect", { class: `cap ${paint}`, x: from, y: TOP - 7, width, height: 6, rx: 2 }),

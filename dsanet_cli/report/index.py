@@ -35,7 +35,7 @@ class IndexRow:
     score: float
     events: int
     reviewed: str
-    """How many events are said to be true and false; empty where nobody looked."""
+    """How many events are said to be true, false and missed; empty where nobody looked."""
     first: float | None
     """Seconds at which the first event starts."""
     recorded: str
@@ -106,7 +106,7 @@ def render_index(rows: Sequence[IndexRow], program: str) -> str:
         [Paint.of(color) for color in colors],
         read_part("index.css"),
         program=program,
-        title=f"{len(rows)} videos",
+        title=f"{len(rows)} video{'s' * (len(rows) != 1)}",
         summary=f"{anomalous} with events · {sum(row.events for row in rows)} events in all",
         rows=ordered,
         kinds=kinds,
@@ -127,8 +127,9 @@ def _reviewed(result: Result) -> str:
     if result.review is None:
         return ""
     verdicts = [entry.verdict for entry in result.review.events]
-    false = verdicts.count("false")
-    return f"{len(verdicts) - false - verdicts.count(None)} true, {false} false"
+    false, missed = verdicts.count("false"), verdicts.count("missed")
+    line = f"{len(verdicts) - false - missed - verdicts.count(None)} true, {false} false"
+    return f"{line}, {missed} missed" if missed else line
 
 
 def _curve(timeline: Timeline, duration: float) -> str:

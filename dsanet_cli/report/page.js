@@ -31,10 +31,12 @@ class Page {
 
   /** Decides events anew by the rule as it is, and shows them. */
   decide() {
-    this.events = findEvents(this.curve, this.rule).map((event) => ({ ...event, picture: this.#picture(event) }));
-    this.items = this.events.map((event, number) => this.#item(event, number));
+    const found = findEvents(this.curve, this.rule);
+    const missed = missedAmong(found, this.review.entries).map((entry) => this.#added(entry));
+    this.events = [...found, ...missed].sort((a, b) => a.start - b.start);
+    for (const event of this.events) event.picture = this.#picture(event);
+    this.items = this.events.map((event, number) => (event.missed ? missedItem : foundItem)(this, event, number));
     this.list.replaceChildren(...this.items.map((item) => item.element));
-    document.getElementById("none").hidden = this.events.length > 0;
     this.current = null;
     this.#judged();
     this.#ruleShown();
@@ -65,7 +67,7 @@ class Page {
     const plot = this.chart.plot;
     plot.setAttribute("aria-valuenow", seconds.toFixed(1));
     plot.setAttribute("aria-valuetext", `${clock(seconds, 1)} of ${clock(this.data.duration)}`);
-    document.getElementById("now").textContent = [clock(seconds, 1), this.day(seconds)].filter(Boolean).join(" · ");
+    document.getElementById("now").textContent = [clock(seconds, 1), this.day(seconds), this.player.file].filter(Boolean).join(" · ");
   }
 
   #mark(number) {
@@ -77,62 +79,77 @@ class Page {
     });
   }
 
+  /** An event that was added, with the highest score that there is in it. */
+  #added(entry) {
+    const { starts, ends, scores } = this.curve;
+    let peak_score = 0;
+    for (let i = firstAbove(ends, entry.start); i < starts.length && starts[i] < entry.end; i++) peak_score = Math.max(peak_score, scores[i]);
+    const { start, end, peak_time, label } = entry;
+    return { start, end, peak_time, peak_score, label, missed: entry };
+  }
+
   #picture(event) {
     const scoreAt = (time) => this.curve.scores[firstAbove(this.curve.ends, time)];
     const inside = this.data.thumbnails.filter(({ time }) => event.start <= time && time < event.end);
     return inside.reduce((best, one) => (best && scoreAt(best.time) >= scoreAt(one.time) ? best : one), null);
   }
 
-  #item(event, number) {
-    const { picture } = event;
-    const image = picture ? make("img", { src: picture.src, alt: "" }) : make("span", { className: "blank" });
-    const when = `${clock(event.start, 1)} – ${clock(event.end, 1)}`;
-    const jump = make("button", { type: "button", className: "jump" }, image,
-      make("span", { className: "facts" },
-        make("span", { className: "label" }),
-        make("span", { className: "was" }),
-        make("span", { className: "when", textContent: when }),
-        make("span", { className: "score", textContent: event.peak_score.toFixed(2), title: "highest score" }),
-        make("span", { className: "day", textContent: this.day(event.start) })));
-    jump.addEventListener("click", () => this.go(number));
-    const judge = (verdict, text) => {
-      const button = make("button", { type: "button", className: `judge ${verdict}`, textContent: text });
-      button.addEventListener("click", () => this.judge(number, verdict));
-      return button;
-    };
-    const kind = make("select", { "aria-label": `Class of event ${number + 1}` });
-    const others = this.data.classes.slice(1);
-    const said = saidOf(event, this.review.entries);
-    for (const name of new Set([...others, event.label, ...(said?.relabelled ? [said.relabelled] : [])])) {
-      kind.append(make("option", { value: name, textContent: name }));
-    }
-    kind.addEventListener("change", () => this.relabel(number, kind.value));
-    const note = make("input", { type: "text", placeholder: "Note", maxLength: LONGEST_NOTE, "aria-label": `Note on event ${number + 1}` });
-    note.addEventListener("change", () => this.#said(number, { note: note.value }));
-    const yes = judge("true", "True");
-    const no = judge("false", "False");
-    const element = make("li", { className: "event" }, jump,
-      make("div", { className: "review", role: "group", "aria-label": `Review of event ${number + 1}, ${when}` }, yes, no, kind, note));
-    return { element, jump, yes, no, kind, note };
-  }
-
   /** Says that an event is true or false; said twice, it is taken back. */
   judge(number, verdict) {
-    const before = saidOf(this.events[number], this.review.entries);
-    const now = before?.verdict ?? null;
+    const { missed, verdict: now } = this.events[number];
+    if (missed) return;
     const taken = now === verdict || (verdict === "true" && now === "relabelled");
-    this.#said(number, { verdict: taken ? null : verdict, relabelled: null });
+    this.say(number, { verdict: taken ? null : verdict, relabelled: null });
   }
 
   /** Says that an event is of another class. */
   relabel(number, label) {
     const other = label !== this.events[number].label;
-    this.#said(number, other ? { verdict: "relabelled", relabelled: label } : { verdict: "true", relabelled: null });
+    this.say(number, other ? { verdict: "relabelled", relabelled: label } : { verdict: "true", relabelled: null });
   }
 
-  #said(number, change) {
-    this.review.set(this.events[number], this.rule.threshold, change);
+  /** Changes what is said of an event. */
+  say(number, change) {
+    const event = this.events[number];
+    const before = { verdict: event.verdict, relabelled: event.verdict === "relabelled" ? event.shown : null };
+    this.review.set(event, this.rule.threshold, { ...before, ...change });
     this.#judged();
+  }
+
+  /** Adds an event that the program missed, from the moment that is looked at on. */
+  addMissed() {
+    const from = this.player.time;
+    const there = this.events.some((event) => event.verdict !== "false" && event.start <= from && from < event.end);
+    document.getElementById("state").textContent = there ? "there is an event at this moment already; go to where the missed one begins" : "";
+    if (there) return;
+    const next = Math.min(this.data.duration, ...this.events.map((event) => event.start).filter((start) => start > from));
+    const to = Math.min(from + MISSED_LENGTH, next);
+    const begin = to - from < 0.1 ? Math.max(to - MISSED_LENGTH, 0) : from;
+    this.#showMissed(this.review.addMissed(begin, to, this.lastClass ?? this.data.classes[1], this.rule.threshold));
+  }
+
+  /** Changes start, end, label or note of an event that was added. */
+  changeMissed(number, change) {
+    const { missed } = this.events[number];
+    const { start, end } = { ...missed, ...change };
+    if (!(start < end) && "start" in change) change.end = Math.min(start + MISSED_LENGTH, this.data.duration);
+    if (!(start < end) && "end" in change) change.start = Math.max(end - MISSED_LENGTH, 0);
+    this.lastClass = change.label ?? this.lastClass;
+    this.#showMissed(this.review.changeMissed(missed, change, this.rule.threshold));
+  }
+
+  /** Takes back an event that was added. */
+  removeMissed(number) {
+    this.review.removeMissed(this.events[number].missed, this.rule.threshold);
+    this.decide();
+  }
+
+  #showMissed(entry) {
+    this.decide();
+    const number = this.events.findIndex((event) => event.missed === entry);
+    if (number < 0) return; // an event of the program is there
+    this.#mark(number);
+    this.items[number].element.scrollIntoView({ block: "nearest" });
   }
 
   /** Shows what is said of the events. */
@@ -140,29 +157,38 @@ class Page {
     let [trues, falses] = [0, 0];
     this.events.forEach((event, number) => {
       const { element, jump, yes, no, kind, note } = this.items[number];
-      const said = saidOf(event, this.review.entries);
-      event.verdict = said?.verdict ?? null;
-      event.shown = said?.relabelled ?? event.label;
+      const said = event.missed ?? saidOf(event, this.review.entries);
+      const label = said && trueLabel(said);
+      event.shown = label ?? event.label;
+      event.verdict = event.missed ? "missed" : label ? (label === event.label ? "true" : "relabelled") : (said?.verdict ?? null);
       trues += event.verdict === "true" || event.verdict === "relabelled";
       falses += event.verdict === "false";
       const at = Math.max(this.data.classes.indexOf(event.shown), 0);
       element.className = `event k${at}${this.current === number ? " current" : ""}${event.verdict ? ` ${event.verdict}` : ""}`;
       jump.querySelector(".label").textContent = event.shown;
-      jump.querySelector(".was").textContent = event.shown === event.label ? "" : `found as ${event.label}`;
+      const was = event.shown === event.label ? "" : `found as ${event.label}`;
+      jump.querySelector(".was").textContent = event.missed ? "missed by the program" : was;
       kind.value = event.shown;
       note.value = said?.note ?? "";
-      yes.setAttribute("aria-pressed", String(event.verdict === "true" || event.verdict === "relabelled"));
-      no.setAttribute("aria-pressed", String(event.verdict === "false"));
+      yes?.setAttribute("aria-pressed", String(event.verdict === "true" || event.verdict === "relabelled"));
+      no?.setAttribute("aria-pressed", String(event.verdict === "false"));
     });
-    const open = this.events.length - trues - falses;
-    const count = `${this.events.length || "No"} ${this.events.length === 1 ? "event" : "events"}`;
-    const judged = trues + falses ? ` · ${trues} true · ${falses} false · ${open} open` : "";
-    document.getElementById("count").textContent = count + judged;
-    document.getElementById("save").disabled = !this.review.entries.length;
+    this.#counted(trues, falses);
+    this.chart.update(this.events, this.rule.threshold);
+  }
+
+  #counted(trues, falses) {
+    const missed = this.events.filter((event) => event.missed).length;
+    const found = this.events.length - missed;
+    const words = [`${found || "No"} ${found === 1 ? "event" : "events"}`];
+    if (trues + falses) words.push(`${trues} true`, `${falses} false`, `${found - trues - falses} open`);
+    if (missed) words.push(`${missed} missed`);
+    document.getElementById("count").textContent = words.join(" · ");
+    document.getElementById("none").hidden = found > 0;
+    document.getElementById("save").disabled = !this.review.entries.length && found > 0;
     document.getElementById("kept").textContent = this.review.kept
       ? "What you say stays in this browser; save it to a file to keep or hand it on."
       : "This browser keeps nothing for files: save what you say before you close the page.";
-    this.chart.update(this.events, this.rule.threshold);
   }
 
   #connectRule() {
@@ -201,7 +227,9 @@ class Page {
 
   #connectReview() {
     const state = document.getElementById("state");
+    document.getElementById("add").addEventListener("click", () => this.addMissed());
     document.getElementById("save").addEventListener("click", () => {
+      if (!this.review.entries.length) this.review.nothing(this.rule.threshold);
       const url = URL.createObjectURL(new Blob([this.review.text()], { type: "application/json" }));
       make("a", { href: url, download: `${this.data.stem}.review.json` }).click();
       setTimeout(() => URL.revokeObjectURL(url), 60_000);
@@ -255,6 +283,7 @@ class Page {
       p: () => this.step(-1),
       t: () => this.current !== null && this.judge(this.current, "true"),
       f: () => this.current !== null && this.judge(this.current, "false"),
+      m: () => this.addMissed(),
       Home: onRange ? null : () => this.player.seek(0),
       End: onRange ? null : () => this.player.seek(this.data.duration),
       "+": () => this.chart.zoom(0.5),
@@ -267,6 +296,6 @@ class Page {
   }
 }
 
-window.dsanet = { findEvents, saidOf, parseReview, numbers };
+window.dsanet = { findEvents, saidOf, missedAmong, parseReview, numbers };
 const dataElement = document.getElementById("data");
 if (dataElement) window.dsanet.page = new Page(JSON.parse(dataElement.textContent));

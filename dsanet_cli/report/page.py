@@ -19,7 +19,7 @@ from dsanet_cli.timeline.text import format_moment, format_verdict
 from dsanet_cli.timeline.timeline import Timeline
 
 HERE = Path(__file__).parent
-PAGE_SCRIPTS = ("common.js", "rule.js", "review.js", "player.js", "chart.js", "page.js")
+PAGE_SCRIPTS = ("common.js", "rule.js", "review.js", "player.js", "chart.js", "items.js", "page.js")
 INDEX_SCRIPTS = ("common.js", "index.js")
 LIGHT = {"ink": INK, "muted": MUTED, "faint": FAINT, "blank": BLANK, "paper": PAPER, "normal": NORMAL}
 LIGHT |= {"ground": PAPER, "edge": "#c4cad1", "link": "#0072b2", "head": "#d55e00"}

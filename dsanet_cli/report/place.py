@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -33,12 +33,14 @@ class VideoPlace:
 
 
 def video_place(facts: VideoFacts, folder: Path | None) -> VideoPlace:
-    """Where a page in ``folder`` finds the video; None is a folder behind a URL, from which nothing leads to it."""
+    """Where a page in ``folder`` finds the video; None is a folder behind a URL, from which nothing leads to it.
+
+    A camera's day has no place of its own, but its files have (``file_facts``).
+    """
     if facts.codec is None:
         return VideoPlace((), "The result was made from features; there is no video to play.")
     if facts.files:
-        count = f"{len(facts.files)} file{'s' * (len(facts.files) > 1)}"
-        return VideoPlace((), f"The result was made from {count} of the camera, which no player joins.")
+        return VideoPlace((), "No file of the camera covers this moment.")
     if scheme_of(facts.path):
         # Played from there it would be a request, which no page makes.
         return VideoPlace((), f"The video is at {printable(facts.path)}; open it from there.")
@@ -48,6 +50,13 @@ def video_place(facts: VideoFacts, folder: Path | None) -> VideoPlace:
     if folder is None:
         return VideoPlace((), f"The video was analysed as {where}; no way leads there from this page.")
     return VideoPlace(tuple(dict.fromkeys(_sources(facts, folder))), where)
+
+
+def file_facts(facts: VideoFacts) -> tuple[VideoFacts, ...]:
+    """The files of a camera's day as videos of their own; none of any other video."""
+    return tuple(
+        replace(facts, path=part.path, real_path=part.real_path, files=(), camera=None) for part in facts.files
+    )
 
 
 def local_video(facts: VideoFacts, folder: Path) -> Path | None:

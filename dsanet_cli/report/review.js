@@ -2,20 +2,37 @@
 // The form of the file, and which event an entry belongs to, are those of dsanet_cli/timeline/review.py.
 
 const STORE = "dsanet-review:";
-const VERDICTS = ["true", "false", "relabelled"];
+const VERDICTS = ["true", "false", "relabelled", "missed"];
+/** Seconds that an event lasts which a person adds, at first. */
+const MISSED_LENGTH = 4;
 const LONGEST_NOTE = 2000;
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ud800-\udfff]/gu;
 
-/** The entry that belongs to an event: its peak lies in the event, or it holds the event's; of several, the one that
- * shares the most time with it. */
+/** Whether an entry is about an event: its peak lies in the event, or it holds the event's. */
+function belongs(entry, event) {
+  const within = event.start <= entry.peak_time && entry.peak_time <= event.end;
+  return within || (entry.start <= event.peak_time && event.peak_time <= entry.end);
+}
+
+/** The class of what happens there, by an entry; null where nothing does, or nobody said. */
+function trueLabel(entry) {
+  if (entry.verdict === "relabelled") return entry.relabelled;
+  return entry.verdict === "true" || entry.verdict === "missed" ? entry.label : null;
+}
+
+/** Events that a person added, and that are no events of the program by now, or only such as were said to be false. */
+function missedAmong(events, entries) {
+  const standing = events.filter((event) => saidOf(event, entries)?.verdict !== "false");
+  return entries.filter((entry) => entry.verdict === "missed" && !standing.some((event) => belongs(entry, event)));
+}
+
+/** The entry that belongs to an event; of several, the one that shares the most time with it. */
 function saidOf(event, entries) {
   let best = null;
   let most = -Infinity;
   for (const entry of entries) {
-    const within = event.start <= entry.peak_time && entry.peak_time <= event.end;
-    const around = entry.start <= event.peak_time && event.peak_time <= entry.end;
     const shared = Math.min(event.end, entry.end) - Math.max(event.start, entry.start);
-    if ((within || around) && shared > most) {
+    if (belongs(entry, event) && shared > most) {
       best = entry;
       most = shared;
     }
@@ -49,7 +66,7 @@ function parseReview(text) {
     const verdict = entry.verdict ?? null;
     const relabelled = entry.relabelled ?? null;
     const note = entry.note ?? "";
-    check(verdict === null || VERDICTS.includes(verdict), `${name} is neither true, false nor relabelled`);
+    check(verdict === null || VERDICTS.includes(verdict), `${name} is neither true, false, relabelled nor missed`);
     check((verdict === "relabelled") === (relabelled !== null), `${name} does not say what it is instead`);
     check(relabelled === null || (isLine(relabelled, 200) && relabelled), `${name} has no class`);
     check(isLine(note, LONGEST_NOTE), `${name} has a note that is no line`);
@@ -82,13 +99,42 @@ class ReviewStore {
   set(event, threshold, change) {
     const before = saidOf(event, this.entries);
     const { start, end, peak_time, label } = event;
-    const entry = { verdict: null, relabelled: null, note: "", ...before, start, end, peak_time, label, ...change };
+    this.#replace(before, { verdict: null, relabelled: null, note: "", ...before, start, end, peak_time, label, ...change }, threshold);
+  }
+
+  /** Adds an event that was missed; the entry of it. */
+  addMissed(start, end, label, threshold) {
+    return this.#replace(null, { start, end, label, verdict: "missed", relabelled: null, note: "" }, threshold);
+  }
+
+  /** Changes start, end, label or note of one that was added; the new entry of it. */
+  changeMissed(before, change, threshold) {
+    return this.#replace(before, { ...before, ...change }, threshold);
+  }
+
+  /** Takes back one that was added. */
+  removeMissed(entry, threshold) {
+    this.#replace(entry, { verdict: null, note: "" }, threshold);
+  }
+
+  /** Says that no event was found, by a threshold, and none was missed. */
+  nothing(threshold) {
+    this.threshold = threshold;
+    this.#keep();
+  }
+
+  #replace(before, entry, threshold) {
+    if (entry.verdict === "missed") {
+      for (const key of ["start", "end"]) entry[key] = Math.round(1000 * entry[key]) / 1000;
+      entry.peak_time = (entry.start + entry.end) / 2;
+    }
     entry.note = entry.note.replace(UNPRINTABLE, " ").slice(0, LONGEST_NOTE);
     this.entries = this.entries.filter((other) => other !== before);
     if (entry.verdict !== null || entry.note) this.entries.push(entry);
     this.entries.sort((a, b) => a.start - b.start);
     this.threshold = Math.min(this.threshold, threshold);
     this.#keep();
+    return entry;
   }
 
   /** Takes over a file's review, and says in a line what it did. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,9 @@ from dsanet_cli.errors import DsanetError, OutputError, UsageError
 from dsanet_cli.files.folders import Folder, open_folder
 from dsanet_cli.files.result_names import PROXY, REVIEW
 from dsanet_cli.files.typed import scheme_of
-from dsanet_cli.report.index import index_row, render_index
-from dsanet_cli.report.page import render_page
-from dsanet_cli.report.place import href, local_video, plays_everywhere, video_place
+from dsanet_cli.report.place import file_facts, href, local_video, plays_everywhere, video_place
 from dsanet_cli.report.proxy import make_proxy
 from dsanet_cli.report.results import Result, ResultFile, find_results, read_result
-from dsanet_cli.report.view import page_data
 from dsanet_cli.version import __version__
 
 PROGRAM = f"dsanet {__version__}"
@@ -71,48 +69,78 @@ def run_report(settings: ReportSettings) -> ReportOutcome:
     return ReportOutcome(run.done, run.failed)
 
 
-def report_folder(output: str, names: Sequence[PurePath], only_there: bool, quiet: bool) -> int:
-    """Write the pages of results that a run of ``detect`` wrote, or found there; the index has all in the folder.
+class FolderPages:
+    """The pages of results that a run writes to a folder, or finds there: each as its result is done, the index last.
 
     Args:
         output: Folder of the results, a path or URL.
-        names: Of the JSON files below it.
         only_there: Bring pages up to date that are there, and write no others.
         quiet: Print errors only.
-
-    Returns:
-        How many failed.
     """
-    folder = open_folder(output)
-    run = _Run(ReportSettings((output,), quiet=quiet))
-    files = [ResultFile(output.rstrip("/") or output, name) for name in names]
-    if only_there:
-        there = set(folder.names())
-        files = [file for file in files if _page_name(file) in there]
-    stale = [file for file in files if not _is_fresh(folder, file)]
-    if not stale:
-        return 0
-    others = [file for file in find_results([output]) if isinstance(file, ResultFile)]
-    run.write(stale, others)
-    return run.failed
+
+    def __init__(self, output: str, only_there: bool, quiet: bool) -> None:
+        self._root = output.rstrip("/") or output
+        self._folder = open_folder(output)
+        self._only_there = only_there
+        self._quiet = quiet
+        self._early = 0
+        self._is_indexed = False
+        """Whether pages lead to an index."""
+
+    def add(self, name: PurePath, several: bool) -> None:
+        """Write the page of a result that is done; what goes wrong is tried again, and reported, at the end.
+
+        Args:
+            name: Of the JSON file, below the folder.
+            several: Whether the run has several, so that there will be an index.
+        """
+        file = ResultFile(self._root, name)
+        with contextlib.suppress(DsanetError):
+            if not (self._only_there and not self._folder.exists(_page_name(file))):
+                _Run(ReportSettings((self._root,), quiet=True)).write_page(file, several)
+                self._early += 1
+                self._is_indexed |= several
+
+    def finish(self, names: Sequence[PurePath]) -> int:
+        """Write the pages that are not there yet, and the index, which has all in the folder.
+
+        Args:
+            names: Of the JSON files of all results of the run.
+
+        Returns:
+            How many failed.
+        """
+        files = [ResultFile(self._root, name) for name in names]
+        if self._only_there:
+            there = set(self._folder.names())
+            files = [file for file in files if _page_name(file) in there]
+        stale = [file for file in files if not _is_fresh(self._folder, file)]
+        if not stale and not self._early:
+            return 0
+        run = _Run(ReportSettings((self._root,), quiet=self._quiet), self._early)
+        listed = [file for file in find_results([self._root]) if isinstance(file, ResultFile)]
+        run.write(stale, listed, self._is_indexed)
+        return run.failed
 
 
 class _Run:
-    """One run: what is done and what failed."""
+    """One run: what is done and what failed; ``done`` pages are written before it."""
 
-    def __init__(self, settings: ReportSettings) -> None:
+    def __init__(self, settings: ReportSettings, done: int = 0) -> None:
         self._settings = settings
         self._log = plain_console(stderr=True, quiet=settings.quiet)
-        self.done = self.failed = 0
+        self.done, self.failed = done, 0
 
     def report(self, error: DsanetError) -> None:
         """Print what went wrong with a result."""
         self.failed += 1
         print_error(error)
 
-    def write(self, files: Sequence[ResultFile], listed: Sequence[ResultFile]) -> None:
-        """Write the pages of ``files``, and where ``listed`` are several, an index of these."""
-        root, several = _root([*files, *listed]), len(listed) > 1
+    def write(self, files: Sequence[ResultFile], listed: Sequence[ResultFile], indexed: bool = False) -> None:
+        """Write the pages of ``files``, and where ``listed`` are several or ``indexed`` says so, an index of these."""
+        from dsanet_cli.report.index import index_row, render_index  # noqa: PLC0415  (Jinja2, only where it is needed)
+
+        root, several = _root([*files, *listed]), indexed or len(listed) > 1
         target = self._settings.output or root
         wanted = set(files)
         rows = []
@@ -133,12 +161,23 @@ class _Run:
             except DsanetError as error:
                 self.report(error)
         if self.done:
-            first = next(row.page for row in rows if row.page)
+            first = next((row.page for row in rows if row.page), "")
             last = INDEX_FILE if several else first
             place = open_folder(target)
             self._log.print(f"{self.done} page{'s' * (self.done > 1)} in {place}; open {place}{last}")
 
+    def write_page(self, file: ResultFile, several: bool) -> None:
+        """Write the page of a result beside it.
+
+        Raises:
+            OutputError: the result is damaged, or the page cannot be written.
+        """
+        self._write_page(file, read_result(file), file.root, _page_name(file), several)
+
     def _write_page(self, file: ResultFile, result: Result, target: str, page: PurePath, several: bool) -> None:
+        from dsanet_cli.report.page import render_page  # noqa: PLC0415  (Jinja2, only where it is needed)
+        from dsanet_cli.report.view import page_data  # noqa: PLC0415
+
         place = None if scheme_of(target) else Path(target, page).parent
         copy = None
         if place is not None:
@@ -151,6 +190,7 @@ class _Run:
             file.stem,
             result.sha256,
             video_place(result.timeline.video, place),
+            [video_place(facts, place) for facts in file_facts(result.timeline.video)],
             None if copy is None or place is None else href(copy, place),
             result.thumbnails,
             result.review,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dsanet_cli.config import EventRule
 from dsanet_cli.names import printable
-from dsanet_cli.report.place import VideoPlace, plays_everywhere
+from dsanet_cli.report.place import VideoPlace, file_facts, plays_everywhere
 from dsanet_cli.text import format_clock
 from dsanet_cli.timeline.colors import class_colors, ink_on, on_dark
 from dsanet_cli.timeline.facts import Sampling, VideoFacts
@@ -66,6 +66,19 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
+class PlayedFile:
+    """A file of a camera's day."""
+
+    start: float
+    """Where it lies in the day, in seconds, as ``end``."""
+    end: float
+    sources: tuple[str, ...]
+    """As those of ``PageData``."""
+    place: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Start:
     """When the recording began."""
 
@@ -89,6 +102,8 @@ class PageData:
     """URLs of the video, to be tried in this order."""
     place: str
     """Where the video was, or why there is none."""
+    files: tuple[PlayedFile, ...]
+    """Of a camera's day, in order of time; then ``sources`` are empty, and ``place`` is said between the files."""
     proxied: bool
     """Whether the first of ``sources`` is a small copy."""
     format: str
@@ -113,6 +128,7 @@ def page_data(
     stem: str,
     sha256: str,
     place: VideoPlace,
+    files: Sequence[VideoPlace],
     proxy: str | None,
     thumbnails: Mapping[float, bytes],
     review: Review | None,
@@ -125,6 +141,7 @@ def page_data(
         stem: Name of the result's files, without what they end with.
         sha256: Of the result's JSON file (hex).
         place: Where its video is.
+        files: Where the files of a camera's day are.
         proxy: URL of a small copy of the video, relative to the page.
         thumbnails: JPEG files by the middle of their snippets in seconds.
         review: What was said of the events before.
@@ -139,10 +156,15 @@ def page_data(
         sha256=sha256,
         sources=place.sources if proxy is None else (proxy, *place.sources),
         place=place.said,
+        files=tuple(
+            PlayedFile(part.start, part.end, found.sources, found.said, printable(Path(part.path).name))
+            for part, found in zip(video.files, files, strict=True)
+            if part.end > part.start
+        ),
         proxied=proxy is not None,
         format=""
-        if video.files or plays_everywhere(video)
-        else f"{video.codec} in {Path(video.path).suffix or 'a file'}",
+        if all(map(plays_everywhere, file_facts(video) or [video]))
+        else f"{video.codec} in {Path(video.files[0].path if video.files else video.path).suffix or 'a file'}",
         recorded=_start(video),
         duration=max(video.duration, float(timeline.ends[-1]), 1e-3),
         width=width,

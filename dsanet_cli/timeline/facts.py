@@ -56,6 +56,8 @@ class FilePart:
     """When it was recorded, as its metadata has it."""
     error: Line | None = None
     """Why it could not be analysed."""
+    real_path: PathText | None = None
+    """Absolute and without links, where ``path`` is as it was given."""
 
 
 @dataclass(frozen=True)

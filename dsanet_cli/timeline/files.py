@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from dsanet_cli.names import cell, utf8_text
 from dsanet_cli.records import SchemaError, decode
 from dsanet_cli.timeline.facts import Coverage, FilePart, Sampling
 from dsanet_cli.timeline.recorded import iso, moment
+from dsanet_cli.timeline.said import ReviewFacts
 from dsanet_cli.timeline.schema import TIMELINE_SCHEMA, AnyVersion, EventEntry, TimelineFile
 from dsanet_cli.timeline.timeline import Event, Timeline
 
@@ -70,6 +72,8 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
     stream.write(f'  "model": {_dump(model)},\n')
     stream.write(f'  "sampling": {_dump(sampling)},\n')
     stream.write(f'  "coverage": {_dump(coverage)},\n')
+    if timeline.review is not None:
+        stream.write(f'  "review": {_dump(_review(timeline.review))},\n')
     _write_array(stream, "snippets", _snippet_lines(timeline))
     _write_array(stream, "events", (_event_line(e, timeline) for e in timeline.events))
     verdict = dataclasses.asdict(timeline.verdict) | {"score": _six(timeline.verdict.score)}
@@ -77,18 +81,42 @@ def write_json(timeline: Timeline, stream: IO[str]) -> None:
 
 
 def write_csv(timeline: Timeline, stream: IO[str]) -> None:
-    """Write one row per snippet: ``start,end,score,label``, a column per class probability, and its time of day.
+    """Write one row per snippet: ``start,end,score,label``, a column per class probability, time of day and review.
 
-    The last one, ``clock``, is there only where it is known when the video was recorded. A class name that a
-    spreadsheet would take for a formula is written as a text (``names.cell``).
+    ``clock`` is there only where it is known when the video was recorded; ``review,true_label,note`` only where there
+    is a review: what was said of the event in which the middle of the snippet lies. A name that a spreadsheet would
+    take for a formula is written as a text (``names.cell``).
     """
     recorded, names = timeline.video.recorded, timeline.class_names
     cells = {name: _csv_cell(cell(name)) for name in names}
-    stream.write(",".join(["start,end,score,label", *cells.values(), *(["clock"] if recorded else [])]) + "\n")
-    line = "%.3f,%.3f,%.6g,%s" + len(names) * ",%.6g" + ("" if recorded is None else ",%s") + "\n"
-    for start, end, score, label, probabilities in _rows(timeline):
+    more = [*(["clock"] if recorded else []), *(["review,true_label,note"] if timeline.review else [])]
+    stream.write(",".join(["start,end,score,label", *cells.values(), *more]) + "\n")
+    line = "%.3f,%.3f,%.6g,%s" + len(names) * ",%.6g" + len(more) * ",%s" + "\n"
+    said = _said(timeline) if timeline.review else itertools.repeat(None)
+    for (start, end, score, label, probabilities), words in zip(_rows(timeline), said, strict=False):
         clock = () if recorded is None else (iso(moment(recorded, start)),)
-        stream.write(line % (start, end, score, cells[label], *probabilities, *clock))
+        stream.write(
+            line % (start, end, score, cells[label], *probabilities, *clock, *(() if words is None else (words,)))
+        )
+
+
+def _said(timeline: Timeline) -> list[str]:
+    """What was said of each snippet, as the cells ``review,true_label,note``."""
+    assert timeline.review is not None
+    spans = [(event.start, event.end, *_words(event)) for event in timeline.events]
+    spans += [(missed.start, missed.end, "missed", missed.label, missed.note) for missed in timeline.review.missed]
+    middles = (timeline.starts + timeline.ends) / 2
+    said = np.full(len(middles), ",,", object)
+    for start, end, *words in spans:
+        said[(middles >= start) & (middles < end)] = ",".join(_csv_cell(cell(word)) for word in words)
+    return said.tolist()
+
+
+def _words(event: Event) -> tuple[str, str, str]:
+    review = event.review
+    if review is None:
+        return "", "", ""
+    return review.verdict or "", (review.label or event.label) if review.is_true else "", review.note
 
 
 def _csv_cell(text: str) -> str:
@@ -152,6 +180,7 @@ def _timeline(file: TimelineFile) -> Timeline:
         events=tuple(_event(event, names) for event in file.events),
         verdict=file.verdict,
         program=file.program,
+        review=file.review,
     )
     labels = {snippet.label for snippet in snippets} | {event.label for event in file.events} | {file.verdict.label}
     if strange := labels - set(names):
@@ -163,7 +192,7 @@ def _timeline(file: TimelineFile) -> Timeline:
 
 def _event(entry: EventEntry, names: tuple[str, ...]) -> Event:
     probabilities = tuple(_in_order(entry.probabilities, names))
-    return Event(entry.start, entry.end, entry.peak_time, entry.peak_score, entry.label, probabilities)
+    return Event(entry.start, entry.end, entry.peak_time, entry.peak_score, entry.label, probabilities, entry.review)
 
 
 def _in_order(probabilities: dict[str, float], names: tuple[str, ...]) -> list[float]:
@@ -208,7 +237,16 @@ def _event_line(event: Event, timeline: Timeline) -> str:
     probabilities = {n: _six(p) for n, p in zip(timeline.class_names, event.probabilities, strict=True)}
     if timeline.video.recorded is not None:
         entries["clock"] = iso(moment(timeline.video.recorded, event.start))
+    if event.review is None:
+        del entries["review"]
     return _dump(entries | {"peak_score": _six(event.peak_score), "probabilities": probabilities})
+
+
+def _review(facts: ReviewFacts) -> dict[str, Any]:
+    entries = dataclasses.asdict(facts)
+    for missed in entries["missed"]:
+        missed |= {key: round(missed[key], 3) for key in ("start", "end")}
+    return entries
 
 
 def _file(part: FilePart) -> dict[str, Any]:

@@ -82,3 +82,5 @@ FORMATS = {
     THUMBNAILS: Format(_thumbnails, THUMBNAILS_MARK, has_pictures=True),
 }
 """By the name of the format, which is the suffix of its files, too."""
+HANDED_ON = frozenset({"srt", "vtt", "edl", "otio"})
+"""Formats for other programs, which get the events as a person has put them right."""

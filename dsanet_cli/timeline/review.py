@@ -1,4 +1,4 @@
-"""What a person said of the events in a result: true, false, or of another class; kept as ``STEM.review.json``.
+"""What a person said of the events in a result: true, false, of another class, or missed; kept as ``STEM.review.json``.
 
 Pages write such files and read them again; so do commands. An entry says of a span of the video what is in it, and goes
 on counting when events are decided anew: it belongs to the event in which it lies.
@@ -9,36 +9,36 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from msgspec import Meta
 
 from dsanet_cli.errors import OutputError
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.regular import read_regular
 from dsanet_cli.names import utf8_text
-from dsanet_cli.records import PRINTABLE, Name, PathText, SchemaError, Seconds, Sha256, Share, decode
-from dsanet_cli.timeline.timeline import Event
+from dsanet_cli.records import Name, PathText, SchemaError, Seconds, Sha256, Share, decode
+from dsanet_cli.timeline.said import EventReview, MissedEvent, Moment, Remark, ReviewFacts
+from dsanet_cli.timeline.timeline import Event, Timeline
 
 LARGEST_REVIEW = 2**26
 """Bytes."""
 
-Remark = Annotated[str, Meta(max_length=2000, pattern=PRINTABLE)]
-Moment = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$")]
-
 
 @dataclass(frozen=True)
 class ReviewedEvent:
-    """One event as it was when it was judged; times in seconds."""
+    """One event as it was when it was judged, or one that a person added; times in seconds."""
 
     start: Seconds
     end: Seconds
     peak_time: Seconds
+    """Of a missed one, its middle."""
     label: Name
-    """That the program gave it."""
-    verdict: Literal["true", "false", "relabelled"] | None = None
+    """That the program gave it; of a missed one, the person."""
+    verdict: Literal["true", "false", "relabelled", "missed"] | None = None
     """None where there is only a note."""
     relabelled: Name | None = None
     """What it is instead, where the verdict says so."""
@@ -53,7 +53,7 @@ class ReviewedEvent:
     @property
     def true_label(self) -> str | None:
         """The class of what happens there; None where nothing does, or nobody said."""
-        return {"true": self.label, "relabelled": self.relabelled}.get(self.verdict or "")
+        return {"true": self.label, "relabelled": self.relabelled, "missed": self.label}.get(self.verdict or "")
 
 
 @dataclass(frozen=True)
@@ -100,17 +100,22 @@ def parse_review(content: bytes, name: str) -> Review:
 
 
 def write_review(review: Review, path: Path) -> None:
-    """Write a review, one event a line.
+    """Write a review.
 
     Raises:
         OutputError: the file cannot be written.
     """
+    with atomic_write(path) as stream:
+        stream.write(review_text(review))
+
+
+def review_text(review: Review) -> str:
+    """What the file of a review holds, one event a line."""
     entries = asdict(review)
     events = entries.pop("events")
     lines = "\n    " + ",\n    ".join(map(_dump, events)) + "\n  " if events else ""
     head = ",\n".join(f"  {_dump(key)}: {_dump(value)}" for key, value in entries.items() if value is not None)
-    with atomic_write(path) as stream:
-        stream.write(f'{{\n{head},\n  "events": [{lines}]\n}}\n')
+    return f'{{\n{head},\n  "events": [{lines}]\n}}\n'
 
 
 def belongs(entry: ReviewedEvent, event: Event) -> bool:
@@ -122,6 +127,63 @@ def said_of(event: Event, entries: Sequence[ReviewedEvent]) -> ReviewedEvent | N
     """The entry that belongs to an event; of several, the one that shares the most time with it, of those the first."""
     there = [entry for entry in entries if belongs(entry, event)]
     return max(there, key=lambda entry: min(event.end, entry.end) - max(event.start, entry.start), default=None)
+
+
+def with_review(timeline: Timeline, review: Review) -> Timeline:
+    """A timeline that holds what was said of its events, and what it missed.
+
+    Missed is what a person added, and what was said to be true of events that were others then: where no event is now,
+    or only one that was said to be false. Scores, labels and the verdict stay the program's.
+    """
+    entries = [said_of(event, review.events) for event in timeline.events]
+    events = tuple(
+        replace(event, review=None if entry is None else _said(event, entry))
+        for event, entry in zip(timeline.events, entries, strict=True)
+    )
+    standing = [event for event in events if event.review is None or event.review.verdict != "false"]
+    missed = tuple(
+        MissedEvent(entry.start, entry.end, entry.true_label, entry.note)
+        for entry in review.events
+        if entry.true_label is not None and not any(belongs(entry, event) for event in standing)
+    )
+    return replace(timeline, events=events, review=ReviewFacts(review.saved, missed))
+
+
+def _said(event: Event, entry: ReviewedEvent) -> EventReview:
+    """What an entry says of an event, which may have had another label when it was judged."""
+    label = entry.true_label
+    if label is None:
+        return EventReview("false" if entry.verdict == "false" else None, None, entry.note)
+    return (
+        EventReview("true", None, entry.note) if label == event.label else EventReview("relabelled", label, entry.note)
+    )
+
+
+def handed_on(timeline: Timeline) -> Timeline:
+    """What is passed on of a reviewed timeline: no false events, the right classes, and the missed events, too."""
+    if timeline.review is None:
+        return timeline
+    kept = (event for event in timeline.events if event.review is None or event.review.verdict != "false")
+    named = [replace(event, label=(event.review and event.review.label) or event.label) for event in kept]
+    added = [_as_event(timeline, missed) for missed in timeline.review.missed]
+    return replace(timeline, events=tuple(sorted([*named, *added], key=lambda event: event.start)))
+
+
+def _as_event(timeline: Timeline, missed: MissedEvent) -> Event:
+    """A missed event, with the highest score that there is in it: 0 where nothing was analysed."""
+    inside = np.flatnonzero((timeline.ends > missed.start) & (timeline.starts < missed.end))
+    if not inside.size:
+        nothing = (0.0,) * len(timeline.class_names)
+        return Event(missed.start, missed.end, (missed.start + missed.end) / 2, 0.0, missed.label, nothing)
+    peak = int(inside[timeline.scores[inside].argmax()])
+    return Event(
+        start=missed.start,
+        end=missed.end,
+        peak_time=float(timeline.starts[peak] + timeline.ends[peak]) / 2,
+        peak_score=float(timeline.scores[peak]),
+        label=missed.label,
+        probabilities=tuple(timeline.probabilities[peak].tolist()),
+    )
 
 
 def _dump(value: object) -> str:

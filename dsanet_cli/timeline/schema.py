@@ -18,6 +18,7 @@ from msgspec import Meta
 from dsanet_cli.config import EventRule
 from dsanet_cli.records import Name, Seconds, Share, json_schema
 from dsanet_cli.timeline.facts import Coverage, ModelFacts, Sampling, VideoFacts
+from dsanet_cli.timeline.said import EventReview, ReviewFacts
 from dsanet_cli.timeline.timeline import Verdict
 
 TIMELINE_SCHEMA = 1
@@ -57,6 +58,8 @@ class EventEntry:
     probabilities: Probabilities
     clock: Annotated[datetime, Meta(tz=True)] | None = None
     """Time of day at its start."""
+    review: EventReview | None = None
+    """What a person said of it."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class TimelineFile:
     verdict: Verdict
     program: Name | None = None
     """Its name and version."""
+    review: ReviewFacts | None = None
+    """What a person said of it, where there is a review."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dsanet_cli.text import format_clock, format_time
 from dsanet_cli.timeline.facts import Recorded, seen_size
 from dsanet_cli.timeline.recorded import format_moment_of_day
+from dsanet_cli.timeline.said import MissedEvent
 from dsanet_cli.timeline.timeline import Event, Timeline
 
 SMALL_SIDE = 64
@@ -24,9 +25,19 @@ def event_name(event: Event) -> str:
 
 
 def format_event(event: Event, recorded: Recorded | None = None) -> str:
-    """``[00:12.80 -> 00:19.20] explosion 0.97``, and where it is known the time of day; not rich markup."""
+    """``[00:12.80 -> 00:19.20] explosion 0.97``, where it is known the time of day, and the review; not rich markup."""
     line = f"[{format_time(event.start)} -> {format_time(event.end)}] {event_name(event)}"
-    return line if recorded is None else f"{line} ({format_moment_of_day(recorded, event.start)})"
+    line = line if recorded is None else f"{line} ({format_moment_of_day(recorded, event.start)})"
+    if event.review is None:
+        return line
+    verdict = f"relabelled {event.review.label}" if event.review.label else event.review.verdict
+    return ", ".join(filter(None, (line, verdict, event.review.note)))
+
+
+def format_missed(missed: MissedEvent) -> str:
+    """``[00:12.80 -> 00:19.20] explosion, missed``, and what else was said of it."""
+    span = f"[{format_time(missed.start)} -> {format_time(missed.end)}] {missed.label}"
+    return ", ".join(filter(None, (span, "missed", missed.note)))
 
 
 def format_moment(seconds: float, timeline: Timeline) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dsanet_cli.config import EventRule
 from dsanet_cli.records import Name, Share
 from dsanet_cli.timeline.facts import TIME_STEP, Coverage, ModelFacts, Sampling, VideoFacts
+from dsanet_cli.timeline.said import EventReview, ReviewFacts
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Event:
     label: str
     probabilities: tuple[float, ...]
     """One per class, in the order of the class names, summing to 1."""
+    review: EventReview | None = None
+    """What a person said of it, where that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Timeline:
     verdict: Verdict
     program: str | None = None
     """Name and version of what wrote it."""
+    review: ReviewFacts | None = None
+    """What a person said of it, where that was asked for."""
     thumbnails: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
     """A picture (H, W, 3) RGB of each event's peak, by the event's number, where they were asked for; in no file."""
 
@@ -165,11 +170,11 @@ def build_timeline(
 
 
 def decide_anew(timeline: Timeline, rule: EventRule) -> Timeline:
-    """The same scores with the events of another rule."""
+    """The same scores with the events of another rule, of which nothing is said yet."""
     arrays = timeline.starts, timeline.ends, timeline.scores, timeline.probabilities
     events = find_events(*arrays, timeline.class_names, rule)
     verdict = reach_verdict(events, timeline.scores, timeline.class_names)
-    return dataclasses.replace(timeline, rule=rule, events=events, verdict=verdict)
+    return dataclasses.replace(timeline, rule=rule, events=events, verdict=verdict, review=None)
 
 
 def snippet_labels(

@@ -51,10 +51,18 @@ def write_results(folder, count):
         (folder / f"{number:05}.json").write_text(dataclasses.replace(made, video=video).to_json())
 
 
-def timed(*arguments):
-    started = time.perf_counter()
-    subprocess.run([DSANET, *map(str, arguments)], check=True, capture_output=True)
-    return time.perf_counter() - started
+def timed(*command):
+    """Seconds that a command takes, and those of CPU, with all its processes."""
+    started, before = time.perf_counter(), os.times()
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.perf_counter() - started, cpu
+
+
+def best(*command):
+    """The least of each, of several runs."""
+    return map(min, zip(*(timed(*command) for _ in range(STARTS)), strict=True))
 
 
 def main():
@@ -67,19 +75,18 @@ def main():
         (folder / "one").mkdir()
         (folder / "many").mkdir()
         write_results(folder / "one", 1)
-        bare = min(_python("pass") for _ in range(STARTS))
-        one = min(timed("events", folder / "one", "-o", folder / "new", "-t", 0.3) for _ in range(STARTS))
-        print(f"python alone {bare:.2f} s; events, one result: {one:.2f} s (best of {STARTS})")
+        decide = DSANET, "events", "-o", folder / "new", "-t", 0.3
+        for name, command in (
+            ("python alone", (sys.executable, "-c", "pass")),
+            ("events, one result", (*decide, folder / "one")),
+            ("report, one result", (DSANET, "report", folder / "one")),
+        ):
+            wall, cpu = best(*command)
+            print(f"{name}: {wall:.2f} s, {cpu:.2f} s of CPU (best of {STARTS})")
         write_results(folder / "many", arguments.results)
-        many = timed("events", folder / "many", "-o", folder / "new", "-t", 0.3)
-        each = 1000 * many / arguments.results
-        print(f"{arguments.results} results of {MINUTES} minutes: {many:.1f} s, {each:.1f} ms each")
-
-
-def _python(code):
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True)
-    return time.perf_counter() - started
+        wall, cpu = timed(*decide, folder / "many")
+        each = 1000 * cpu / arguments.results
+        print(f"{arguments.results} results of {MINUTES} minutes: {wall:.1f} s, {cpu:.1f} s of CPU, {each:.1f} ms each")
 
 
 if __name__ == "__main__":

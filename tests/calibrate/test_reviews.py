@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from dataclasses import replace
 
 import pytest
 from commands import run
 from results import make_timeline, write_result
 
-from dsanet_cli.calibrate.reviews import ReviewedResult, choose_threshold, one_rule
+from dsanet_cli.calibrate.reviews import ReviewedResult, below_reviewed, choose_threshold, one_rule
 from dsanet_cli.config import EventRule
 from dsanet_cli.errors import SourceError
 from dsanet_cli.timeline.review import Review, ReviewedEvent, write_review
@@ -124,3 +125,19 @@ def test_reviews_that_fit_nothing(tmp_path):
     assert run("calibrate", "--review", "b.review.json", "-o", "x.toml", cwd=tmp_path).returncode == 1
     refused = run("calibrate", "--review", "a.review.json", "--model", "scenes", "-o", "x.toml", cwd=tmp_path)
     assert refused.returncode == 2
+
+
+def test_events_that_were_missed_count_where_a_threshold_finds_them():
+    one = reviewed()
+    quiet = ReviewedEvent(20.0, 22.0, 21.0, "fighting", "missed")  # where the score is 0.05
+    loud = ReviewedEvent(16.0, 19.0, 17.5, "fighting", "missed")  # beside the event at 0.8
+    with_added = replace(one, review=replace(one.review, events=(*one.review.events, quiet, loud)))
+    rule, kept = chosen(with_added)
+    assert rule.threshold == pytest.approx(0.70, abs=0.011)
+    assert (kept.found, kept.missed, kept.false) == (3, 1, 0)
+    line = below_reviewed(rule, [with_added])
+    assert line.startswith("1 missed below 0.50, the lowest threshold that was reviewed; the first appears at 0.05")
+    assert below_reviewed(rule, [one]) is None
+    only = tuple(entry for entry in one.review.events if entry.verdict == "false")
+    with pytest.raises(SourceError, match="no event is said to be true"):
+        chosen(replace(one, review=replace(one.review, events=(*only, quiet))))

@@ -50,7 +50,7 @@ def test_a_review_is_saved_loaded_and_kept(opened, page, folder):
 DAMAGED = {
     "no JSON": ("{", "not whole JSON"),
     "another file": ("{}", "no review"),
-    "a strange verdict": ({"verdict": "perhaps"}, "neither true, false nor relabelled"),
+    "a strange verdict": ({"verdict": "perhaps"}, "neither true, false, relabelled nor missed"),
     "no time": ({"start": "soon"}, "has no times"),
     "an endless note": ({"note": "x" * 2001}, "a note that is no line"),
     "two lines": ({"note": "a\nb"}, "a note that is no line"),

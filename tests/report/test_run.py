@@ -11,14 +11,18 @@ import sys
 from pathlib import PurePath
 
 import av
+import numpy as np
 import pytest
 from commands import results, run
 from media import read_number, write_video
 from results import make_timeline, write_analysed, write_result
+from tiny import WIDTH
 
+from dsanet_cli.detect.run import BatchSettings, run_batch
+from dsanet_cli.detect.runner import RunnerSettings
 from dsanet_cli.files.folders import RemoteFolder
 from dsanet_cli.files.sources import find_sources
-from dsanet_cli.report.run import ReportSettings, run_report
+from dsanet_cli.report.run import FolderPages, ReportSettings, run_report
 from dsanet_cli.timeline.thumbnails import read_thumbnails
 
 
@@ -216,3 +220,41 @@ def test_neither_torch_nor_matplotlib_is_loaded(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
     assert (tmp_path / "index.html").exists()
+
+
+def test_pages_are_written_one_by_one_and_the_index_at_the_end(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        np.save(
+            tmp_path / "in" / f"{name}.npy", np.random.default_rng(1).standard_normal((20, WIDTH)).astype(np.float32)
+        )
+    pages, there = FolderPages("out", only_there=False, quiet=True), []
+
+    def written(name, several):
+        pages.add(name, several)
+        there.append({path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".html", ".json")})
+
+    work = RunnerSettings(output="out", formats=("json",), model=str(tiny_model))
+    outcome = run_batch(BatchSettings(("in",), recursive=False, work=work, quiet=True, on_written=written))
+    first, last = there
+    assert {f"{PurePath(name).stem}.html" for name in last if name.endswith(".json")} <= last
+    assert first != last
+    assert len([name for name in first if name.endswith(".html")]) == 1
+    assert pages.finish(outcome.results) == 0
+    assert (tmp_path / "out" / "index.html").exists()
+    assert 'href="index.html"' in (tmp_path / "out" / "a.html").read_text(encoding="utf-8")
+
+
+def test_where_all_others_failed_the_index_has_one(tmp_path):
+    write_result(tmp_path, make_timeline(), "only")
+    pages = FolderPages(str(tmp_path), only_there=False, quiet=True)
+    pages.add(PurePath("only.json"), several=True)
+    pages.add(PurePath("gone.json"), several=True)
+    assert pages.finish([PurePath("only.json")]) == 0
+    assert "<h1>1 video</h1>" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    others = FolderPages(str(tmp_path), only_there=True, quiet=True)
+    write_result(tmp_path, make_timeline(), "new")
+    others.add(PurePath("new.json"), several=True)
+    assert others.finish([PurePath("new.json")]) == 0
+    assert not (tmp_path / "new.html").exists(), "no page was asked for"
