@@ -218,7 +218,7 @@ def detect(
     from dsanet_cli.detect.runner import RunnerSettings
     from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
-    from dsanet_cli.report.films import choose_films
+    from dsanet_cli.report.films import all_films, choose_films
     from dsanet_cli.report.run import FolderPages
     from dsanet_cli.timeline.formats import DEFAULT_FORMATS
     from dsanet_cli.timeline.recorded import ClockSettings, parse_start
@@ -242,6 +242,7 @@ def detect(
         output=None if output == STDOUT else output,
         formats=tuple(name for name in written if name != Format.html),
         films=films,
+        other_films=tuple(film for film in all_films() if film.kind not in wanted),
         thumbnails=Format.png in wanted or Format.html in wanted,
         model=chosen.name,
         model_reason=chosen.reason,

@@ -89,7 +89,7 @@ def events(
     check_levels(threshold, release)
     from dsanet_cli.detect.decider import DeciderSettings
     from dsanet_cli.detect.events import EventsSettings, run_events
-    from dsanet_cli.report.films import choose_films
+    from dsanet_cli.report.films import all_films, choose_films
     from dsanet_cli.timeline.recorded import ClockSettings, parse_start
 
     to_stdout = output == STDOUT
@@ -106,6 +106,7 @@ def events(
                 output=None if to_stdout else output,
                 formats=tuple(name for name in written if name != Format.html),
                 films=films,
+                other_films=tuple(film for film in all_films() if film.kind not in wanted),
                 review=review or list_file is not None,
                 threshold=threshold,
                 release=release,

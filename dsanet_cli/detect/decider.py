@@ -63,6 +63,8 @@ class DeciderSettings:
     encoder_weights: Path | None = None
     films: tuple[Film, ...] = ()
     """Formats that open the video."""
+    other_films: tuple[Film, ...] = ()
+    """Such formats that are not asked for: what is there of them goes where events are others now."""
     review: bool = False
     """Say in the results what a person said of them."""
     overwrite: bool = False
@@ -202,6 +204,7 @@ class Decider:
         error = None
         if self._settings.films:
             error = places.make_films(claim, self._settings.films, handed_on(timeline), _video(source, timeline))
+        places.remove_stale(claim, self._settings.other_films, timeline)
         places.write(claim, contents)
         if error is not None:
             raise error

@@ -48,5 +48,12 @@ class Film(Protocol):
             StoppedError: see ``stop``.
         """
 
+    def remove(self, folder: Folder, stem: PurePath) -> None:
+        """Take away what was made of the result before, if there is anything.
+
+        Raises:
+            OutputError: a file cannot be deleted.
+        """
+
     def stop(self) -> None:
         """Give up what is being made in this process, and all that is to be made after it."""

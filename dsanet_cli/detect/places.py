@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from dsanet_cli.detect.films import Film
-from dsanet_cli.detect.record import Owner, read_owner
+from dsanet_cli.detect.record import Owner, read_abridged, read_owner
 from dsanet_cli.errors import DsanetError, OutputError, VideoError
 from dsanet_cli.files.folders import Folder
 from dsanet_cli.files.result_names import folded
@@ -125,6 +125,30 @@ class ResultPlaces:
                 found = found or error
         return found
 
+    def remove_stale(self, claim: Claim, films: Iterable[Film], timeline: Timeline) -> None:
+        """Take away what was made of the video with other events than those that are about to be written.
+
+        Args:
+            claim: The result; what lies in its place is of the same video, or may be replaced.
+            films: That are not made anew.
+            timeline: Of the result.
+
+        Raises:
+            OutputError: a file cannot be deleted.
+        """
+        record, there = (
+            file_name(claim.stem, RECORD),
+            [film for film in films if self.folder.exists(film.sign(claim.stem))],
+        )
+        if not there:
+            return
+        try:
+            stands = same_events(read_abridged(self.folder, record), timeline)
+        except OutputError:  # there is none, so nobody knows of what they were made
+            stands = False
+        for film in () if stands else there:
+            film.remove(self.folder, claim.stem)
+
     def _is_owned(self, claim: Claim) -> bool:
         """Whether there is a record, and it is of the claim's video."""
         record = file_name(claim.stem, RECORD)
@@ -152,6 +176,19 @@ class ResultPlaces:
     def _twins(self, name: PurePath) -> set[PurePath]:
         """Files whose names differ from ``name`` in nothing but what some file systems ignore."""
         return self._there.get(folded(name), set()) - {name}
+
+
+def same_events(one: Timeline, other: Timeline) -> bool:
+    """Whether two timelines of a video show the same: events, and scores as far as the model tells."""
+    events = [
+        [(round(event.start, 3), round(event.end, 3), event.label, event.review) for event in timeline.events]
+        for timeline in (one, other)
+    ]
+    facts = [
+        (timeline.model.sha256, timeline.rule.threshold, timeline.sampling, timeline.video.mtime, timeline.review)
+        for timeline in (one, other)
+    ]
+    return events[0] == events[1] and facts[0] == facts[1]
 
 
 def file_name(stem: PurePath, kind: str) -> PurePath:

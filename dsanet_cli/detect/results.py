@@ -60,6 +60,7 @@ class ResultFolder:
         overwrite: Replace what belongs to other videos.
         thumbnails: Keep pictures of the highest scores beside each record.
         films: Formats that open the video again.
+        other_films: Those that are not asked for; what is there of them goes where events are others now.
         features: Where features are kept.
     """
 
@@ -72,9 +73,11 @@ class ResultFolder:
         overwrite: bool,
         thumbnails: bool = False,
         films: Sequence[Film] = (),
+        other_films: Sequence[Film] = (),
         features: KeptFeatures | None = None,
     ) -> None:
         self._films = films
+        self._other_films = other_films
         self._features = features
         self._places = ResultPlaces(folder, overwrite)
         self._formats = {RECORD, *formats}
@@ -169,6 +172,8 @@ class ResultFolder:
             self._places.check(claim)
             self._features.write(source, timeline.video, detection.features)
         error = self._places.make_films(claim, self._films_of(source), timeline, source.path)
+        self._places.check(claim)
+        self._places.remove_stale(claim, self._other_films, timeline)
         self._places.write(claim, contents)
         if error is not None:
             raise error

@@ -64,6 +64,8 @@ class RunnerSettings:
     """Whether pictures of the highest scores are kept beside each record."""
     films: tuple[Film, ...] = ()
     """Formats that open the video again."""
+    other_films: tuple[Film, ...] = ()
+    """Such formats that are not asked for: what is there of them goes where events are others now."""
     replace_others: bool = False
     """Whether results may replace those of other videos."""
 
@@ -117,6 +119,7 @@ class Runner:
                 settings.replace_others,
                 settings.thumbnails,
                 settings.films,
+                settings.other_films,
                 self._features,
             )
 

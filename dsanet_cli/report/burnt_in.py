@@ -38,6 +38,15 @@ class BurntInFilm:
         sign = self.sign(stem)
         run_apart(video, sign, folder, burn, video, read_options(timeline), str(folder), sign, timeline)
 
+    def remove(self, folder: Folder, stem: PurePath) -> None:
+        """Take it away.
+
+        Raises:
+            OutputError: it cannot be deleted.
+        """
+        if folder.exists(self.sign(stem)):
+            folder.remove(self.sign(stem))
+
     def stop(self) -> None:
         """Give up what is being made."""
         stop()

@@ -86,9 +86,7 @@ class ClipFilm:
                 files = run_apart(video, place / "clip", folder, cut, *work)
             except VideoError as fault:
                 error = fault
-        for name in folder.names() if folder.exists(self.sign(stem)) else []:
-            if name.parent == place and name.name not in files and not name.name.startswith("."):
-                folder.remove(name)
+        self._remove(folder, stem, files)
         with folder.write(self.sign(stem), "w") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(COLUMNS)
@@ -99,6 +97,27 @@ class ClipFilm:
                 writer.writerow([cell(file), *times, cell(event.label), f"{event.peak_score:.6g}", *map(cell, made)])
         if error is not None:
             raise error
+
+    def remove(self, folder: Folder, stem: PurePath) -> None:
+        """Take away the clips and their list.
+
+        Raises:
+            OutputError: a file cannot be deleted.
+        """
+        self._remove(folder, stem, ())
+        if folder.exists(self.sign(stem)):
+            folder.remove(self.sign(stem))
+
+    def _remove(self, folder: Folder, stem: PurePath, kept: Sequence[str]) -> None:
+        """Take away the clips of a result that has a list of them, but for those that are ``kept``.
+
+        Whatever else lies among them, somebody else has put there.
+        """
+        place = stem.with_name(f"{stem.name}{CLIPS_FOLDER}")
+        clip = re.compile(rf"{re.escape(_camera(stem))}_[0-9]{{4,}}_.*\.(mp4|mkv)")
+        for name in folder.names() if folder.exists(self.sign(stem)) else []:
+            if name.parent == place and name.name not in kept and clip.fullmatch(name.name):
+                folder.remove(name)
 
     def stop(self) -> None:
         """Give up what is being made."""
@@ -122,10 +141,15 @@ def read_options(timeline: Timeline) -> ReadOptions:
 
 def _names(stem: PurePath, timeline: Timeline) -> Iterator[str]:
     """``yard_cam3_0001_00h12m34s_fighting``: camera and video, number, time, class."""
-    folder = [stem.parent.name] if stem.parent.name else []
-    camera = _plain("_".join([*folder, stem.name]), LONGEST_STEM)
+    camera = _camera(stem)
     for number, event in enumerate(timeline.events, 1):
         yield f"{camera}_{number:04}_{_time(event, timeline)}_{_plain(event.label, LONGEST_LABEL)}"
+
+
+def _camera(stem: PurePath) -> str:
+    """With what the names of a result's clips begin."""
+    folder = [stem.parent.name] if stem.parent.name else []
+    return _plain("_".join([*folder, stem.name]), LONGEST_STEM)
 
 
 def _time(event: Event, timeline: Timeline) -> str:

@@ -27,6 +27,8 @@ from dsanet_cli.video.packets import copied
 MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 MP4_SOUND = frozenset({None, "aac", "mp3", "ac3", "eac3", "alac", "opus"})
 """Codecs that players expect in MP4; all else goes to Matroska."""
+HEVC_TAG = "hvc1"
+"""By which QuickTime and browsers know HEVC in MP4; FFmpeg's own, hev1, they refuse."""
 ENCODE_ANEW = "encode the clips anew with --exact"
 
 
@@ -139,6 +141,8 @@ class _Clip:
             with av.open(stream, "w", format="mp4" if common else "matroska", options=options) as self._out:
                 self._track = self._out.add_stream_from_template(self._stream, opaque=True)
                 self._track.time_base = self._base
+                if common and self._track.codec_context.name == "hevc":
+                    self._track.codec_context.codec_tag = HEVC_TAG
                 if self.sound is not None and self.sound.stream is not None:
                     self._heard = SoundTrack(self._out, self.sound, copied=None)
                 yield

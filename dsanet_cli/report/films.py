@@ -11,6 +11,11 @@ from dsanet_cli.report.clips import PAD, ClipFilm
 Film = ClipFilm | BurntInFilm
 
 
+def all_films(pad: float | None = None, exact: bool = False) -> tuple[Film, ...]:
+    """Whatever opens the video; the arguments are as below."""
+    return ClipFilm(PAD if pad is None else pad, exact), BurntInFilm()
+
+
 def choose_films(
     formats: Iterable[str], pad: float | None, exact: bool, to_stdout: bool
 ) -> tuple[tuple[str, ...], tuple[Film, ...]]:
@@ -28,7 +33,7 @@ def choose_films(
     Raises:
         UsageError: there is no folder for them.
     """
-    known: dict[str, Film] = {"clips": ClipFilm(PAD if pad is None else pad, exact), "mp4": BurntInFilm()}
+    known = {film.kind: film for film in all_films(pad, exact)}
     formats = list(dict.fromkeys(formats))
     asked = [name for name in formats if name in known]
     if asked and to_stdout:

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from dsanet_cli.video.container import open_container
 from dsanet_cli.video.demux import Chunk, Demuxer
 from dsanet_cli.video.pyav_decoder import PyavDecoder
+from dsanet_cli.video.scaler import Deinterlacer
 
 SKIPPED = 2.0
 """Seconds of sound before a span that are read all the same: files say only roughly where to find a time."""
@@ -48,8 +49,11 @@ def compressed(demuxer: Demuxer, alive: Alive) -> Iterator[Compressed]:
 
 
 def pictures(demuxer: Demuxer, alive: Alive, wanted: Callable[[Chunk], bool]) -> Iterator[tuple[float, VideoFrame]]:
-    """The pictures of those chunks that are wanted, each with its time in seconds; what is damaged is left out."""
-    decoder = PyavDecoder(demuxer, alive)
+    """The pictures of those chunks that are wanted, each with its time in seconds; what is damaged is left out.
+
+    Interlaced ones are made whole, as for the analysis.
+    """
+    decoder, deinterlacer = PyavDecoder(demuxer, alive), Deinterlacer()
     before: Chunk | None = None
     for chunk, after in itertools.pairwise(itertools.chain(demuxer.chunks(), [None])):
         assert chunk is not None
@@ -58,7 +62,7 @@ def pictures(demuxer: Demuxer, alive: Alive, wanted: Callable[[Chunk], bool]) ->
             times = dict(chunk.frames)
             for place, moment in decoder.decode(chunk, before, after):
                 if place in times:
-                    yield times[place], moment.frame
+                    yield times[place], deinterlacer.frame(moment) if moment.interlaced else moment.frame
         before = chunk
 
 

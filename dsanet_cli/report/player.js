@@ -163,6 +163,7 @@ class Player {
   #show() {
     const blank = !this.playable && !this.#sources.length && !this.video.hasAttribute("src");
     this.stage.classList.toggle("without", blank || this.#uncovered);
+    this.stage.classList.toggle("uncovered", this.#uncovered);
     if (!this.playable || this.#uncovered) {
       const nearest = nearestThumbnail(this.data.thumbnails, this.time);
       this.still.hidden = nearest === null;

@@ -170,7 +170,7 @@ def test_pages_tables_and_plots_show_a_day(detect):
     page = Path("out/yard/2026-11-27.html").read_text()
     assert "yard/2026-11-27" in page
     assert "2, from 20261127_120000.mp4 to 20261127_120002.mp4" in page
-    assert "made from 2 files of the camera" in page
+    assert 'yard/20261127_120002.mp4", "file:///' in page, "its files are played"
     assert Path("out/yard/2026-11-27.png").exists()
     assert Path("out/yard/2026-11-27.srt").exists()
     assert Path("out/yard/2026-11-27.thumbs.zip").stat().st_size > 500
