@@ -74,7 +74,7 @@ class Player {
     return covered ? at : -1;
   }
 
-  #load(at, seconds, rolling = !this.video.paused) {
+  #load(at, seconds, rolling = !this.video.paused || (this.#rolling && !this.playable)) {
     this.#at = at;
     this.#time = seconds;
     this.#uncovered = false;

@@ -238,5 +238,5 @@ def test_columns():
     write_summary([row], stream)
     assert stream.getvalue().splitlines() == [
         ",".join(field.name for field in dataclasses.fields(SummaryRow)),
-        "in/a.mp4,ok,arson,0.123457,2,1.500,60.040,0.9467,,a.json,,",
+        "in/a.mp4,ok,arson,0.123457,2,1.500,60.040,0.9467,,a.json,,,,,",
     ]
