@@ -31,6 +31,7 @@ from dsanet_cli.cli.options import (
     Recursive,
     RegionText,
     Release,
+    ReuseStill,
     Shard,
     StallTimeout,
     Start,
@@ -131,6 +132,7 @@ def detect(
     ] = None,
     region: RegionText = None,
     mask: MaskFile = None,
+    reuse_still: ReuseStill = None,
     scan: Annotated[
         bool, typer.Option("--scan", help="Decode key frames only, and fully only around what looks suspicious.")
     ] = False,
@@ -181,6 +183,7 @@ def detect(
         snippet_seconds=snippet_seconds,
         fps=fps,
         scan_level=scan_level,
+        reuse_still=reuse_still,
         stall_timeout=stall_timeout,
         pad=pad,
     )
@@ -258,6 +261,7 @@ def detect(
             feature_fps=None if fps is None else Fraction(str(fps)),
             scan_level=(SCAN_LEVEL if scan_level is None else scan_level) if scan else None,
             keep_features=keep_features,
+            reuse_still=reuse_still,
             clock=ClockSettings(None if recorded is None else parse_start(recorded), timezone, name_time),
             reading=reading,
         ),

@@ -20,6 +20,7 @@ from dsanet_cli.cli.options import (
     MaskFile,
     Recursive,
     RegionText,
+    ReuseStill,
     Shard,
     StallTimeout,
     Stream,
@@ -91,6 +92,7 @@ def extract(
     stream: Stream = None,
     region: RegionText = None,
     mask: MaskFile = None,
+    reuse_still: ReuseStill = None,
     skip_existing: Annotated[
         bool | None,
         typer.Option("--skip-existing/--overwrite", help="Keep whole feature files, or redo them. (default: keep)"),
@@ -103,7 +105,7 @@ def extract(
     Exit codes: 0 all done, 1 every input failed, 2 wrong usage, 3 some inputs failed.
     """
     part = parse_shard(shard)
-    check_finite(stall_timeout=stall_timeout, snippet_seconds=snippet_seconds)
+    check_finite(stall_timeout=stall_timeout, snippet_seconds=snippet_seconds, reuse_still=reuse_still)
     from dsanet_cli.models.encoder_choice import EncoderChoice
     from dsanet_cli.video.mask import Mask
     from dsanet_cli.video.options import ReadOptions
@@ -126,6 +128,7 @@ def extract(
             "--jobs": jobs,
             "--shard": shard,
             "--stream": stream,
+            "--reuse-still": reuse_still,
             "--verbose": verbose or None,
         }
         if given := [name for name, value in only_extraction.items() if value is not None]:
@@ -165,6 +168,7 @@ def extract(
             stream=stream,
             region=view.region,
             mask=view.mask,
+            reuse_still=reuse_still,
             pipeline=PipelineSettings(jobs=jobs, stall_timeout=stall_timeout),
             overwrite=skip_existing is False,
             quiet=quiet,

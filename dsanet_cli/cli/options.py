@@ -79,6 +79,17 @@ MaskFile = Annotated[
         help="PNG of the whole picture's shape that hides what it has in black; white or transparent is seen.",
     ),
 ]
+ReuseStill = Annotated[
+    float | None,
+    typer.Option(
+        "--reuse-still",
+        metavar="LEVEL",
+        min=0,
+        max=255,
+        help="Do not encode a picture in which no block of 8 x 8 pixels differs by more than LEVEL grey levels of 255 "
+        "from the last one encoded.",
+    ),
+]
 
 
 Threshold = Annotated[

@@ -62,11 +62,16 @@ class SnippetFeature:
     end: float
     feature: FloatArray
     picture: Picture | None
+    looked_at: int = 0
+    """Frames that it was made from, as far as they were no other snippet's."""
+    reused: int = 0
+    """Of them, those that were not encoded, since an earlier one shows the same."""
 
     @classmethod
     def of(cls, snippet: EncodedSnippet) -> SnippetFeature:
         """Average the features of a snippet's frames, of the one crop that was encoded."""
-        return cls(snippet.start, snippet.end, snippet.features[0].mean(axis=0), snippet.picture)
+        feature, count = snippet.features[0].mean(axis=0), snippet.features.shape[1]
+        return cls(snippet.start, snippet.end, feature, snippet.picture, count, snippet.reused)
 
 
 class Analysis(Collector[Detection]):
@@ -91,6 +96,8 @@ class Analysis(Collector[Detection]):
         self._scores: list[FloatArray] = []
         self._probabilities: list[FloatArray] = []
         self._peaks = PeakFrames(scoring.rule.threshold)
+        self._looked_at = self._reused = 0
+        """Frames."""
 
     def take(self, snippet: EncodedSnippet) -> None:
         """Add the next snippet of the video."""
@@ -98,9 +105,15 @@ class Analysis(Collector[Detection]):
 
     def add(self, snippet: SnippetFeature) -> None:
         """Add the next snippet, however its feature was made."""
+        self.count(snippet.looked_at, snippet.reused)
         self._window.append(snippet)
         if len(self._window) == self._scoring.window:
             self._score_window()
+
+    def count(self, looked_at: int, reused: int) -> None:
+        """Count frames, and those of them that were not encoded."""
+        self._looked_at += looked_at
+        self._reused += reused
 
     def finish(self, info: VideoInfo) -> Detection:
         """The timeline of all snippets added, of a video that was read to its end."""
@@ -122,7 +135,7 @@ class Analysis(Collector[Detection]):
             facts,
             scoring.model,
             scoring.class_names,
-            self._sampling(),
+            self._sampled(),
             scoring.rule,
             starts,
             ends,
@@ -132,6 +145,12 @@ class Analysis(Collector[Detection]):
         )
         features = None if self._features is None else np.concatenate(self._features)
         return Detection(timeline, self._peaks.of(timeline), self._peaks.by_time(timeline), features)
+
+    def _sampled(self) -> Sampling:
+        sampling = self._sampling()
+        if sampling.reuse_still is None or not self._looked_at:
+            return sampling
+        return dataclasses.replace(sampling, reused=round(self._reused / self._looked_at, 4))
 
     def _score_window(self) -> None:
         window, self._window = self._window, []

@@ -33,7 +33,7 @@ from dsanet_cli.encoder.device import (
     is_out_of_memory,
     precision_name,
 )
-from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.files import DEFAULT_FEATURE_FPS, load_features
@@ -43,7 +43,7 @@ from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray, FrameBatcher
-from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch
+from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch, still_rule
 from dsanet_cli.timeline.facts import ModelFacts, Sampling, VideoFacts
 from dsanet_cli.timeline.recorded import FROM_THE_FILE, ClockSettings
 from dsanet_cli.timeline.text import DEMONSTRATION
@@ -78,6 +78,9 @@ class DetectSettings:
     """Give features with each detection."""
     clock: ClockSettings = FROM_THE_FILE
     """When it was recorded."""
+    reuse_still: float | None = None
+    """A picture is not encoded, and the feature of the last one that was is taken again, if no block of 8 x 8 pixels
+    differs in its mean by more than so many grey levels of 255; None encodes every picture."""
 
     def __post_init__(self) -> None:
         take_paths(self, "encoder_weights")
@@ -197,7 +200,9 @@ class Detector:
         analysis = Analysis(
             source.path, self._scoring(source), lambda: dataclasses.replace(self.sampling(source), scan_level=None)
         )
-        batcher = FrameBatcher[None](self.load_encoder(), self.batch_size)
+        encoder = self.load_encoder()
+        still = still_rule(encoder, (CENTRE_CROP,), self.settings.reuse_still)
+        batcher = FrameBatcher[None](encoder, self.batch_size, still=still)
 
         def take(encoded: Iterable[tuple[None, EncodedSnippet | Exception]]) -> None:
             for _, snippet in encoded:
@@ -250,6 +255,7 @@ class Detector:
             self.snippet_seconds,
             region,
             mask,
+            self.settings.reuse_still,
         )
 
     def score(self, features: FloatArray) -> SnippetScores:
@@ -296,7 +302,14 @@ class Detector:
             scan=self.settings.scan_level is not None,
             options=self.settings.reading,
         )
-        return Pipeline(self.load_encoder(), decoding, self.batch_size, settings, reading=self.reading_of)
+        return Pipeline(
+            self.load_encoder(),
+            decoding,
+            self.batch_size,
+            settings,
+            reading=self.reading_of,
+            reuse_still=self.settings.reuse_still,
+        )
 
     def _analysis(self, source: Source) -> Collector[Detection]:
         scoring = self._scoring(source)

@@ -86,6 +86,7 @@ class KeptFeatures:
             stream=reading.stream,
             region=reading.cut,
             mask=None if reading.mask is None else reading.mask.sha256,
+            reuse_still=detector.settings.reuse_still,
         )
         claim_folder(self._folder, extraction, names, overwrite)
         with atomic_write(self._folder / KEPT_FOLDER_MARK):

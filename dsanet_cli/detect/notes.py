@@ -35,6 +35,7 @@ def without_effect(
             "--batch-size": work.detect.batch_size is not None,
             "--encoder-weights": work.detect.encoder_weights is not None,
             "--precision": work.detect.precision != "auto",
+            "--reuse-still": work.detect.reuse_still is not None,
             "--scan": work.detect.scan_level is not None,
             "--stream": work.detect.reading.stream is not None,
             "--from or --to": work.detect.reading.part is not None,

@@ -150,9 +150,10 @@ class Runner:
         reason = f" ({self._settings.model_reason})" if self._settings.model_reason else ""
         length = f" of {detector.snippet_seconds:.3g} s" if detector.snippet_seconds else ""
         frames = f"{detector.sampled_frames} frame{'s' * (detector.sampled_frames > 1)}"
+        still = "" if detector.settings.reuse_still is None else ", still ones not again"
         line = (
             f"model {config.name}{reason}, encoder {config.encoder.architecture} on {detector.device} "
-            f"in {precision_name(detector.dtype)}, {frames} a snippet{length}"
+            f"in {precision_name(detector.dtype)}, {frames} a snippet{length}{still}"
         )
         return f"{line}\n{DEMONSTRATION}" if config.demonstration else line
 

@@ -57,6 +57,7 @@ class ScanAnalysis(Collector[Detection]):
             feature = self._snippets[-1].feature
         else:  # the first key frame cannot be decoded
             feature = np.zeros(self._scoring.width, np.float32)
+        self._analysis.count(snippet.features.shape[1], snippet.reused)
         self._snippets.append(SnippetFeature(snippet.start, snippet.end, feature, None))
 
     def suspicious(self) -> frozenset[int]:

@@ -21,12 +21,14 @@ from dsanet_cli.video.probe import UNDECODABLE, Hole, VideoInfo
 class VideoFeatures:
     """All features of a video: (N, crops, D), a mean for each snippet, and the video as it was before they were made.
 
-    ``origin`` is None where it is unknown; ``size`` is (height, width) in pixels of its pictures.
+    ``origin`` is None where it is unknown; ``size`` is (height, width) in pixels of its pictures; ``reused`` is the
+    share of those looked at that were not encoded, since the last one that was shows the same.
     """
 
     features: FloatArray
     origin: MadeFrom | None
     size: tuple[int, int]
+    reused: float = 0.0
 
 
 class FeatureCollector(Collector[VideoFeatures]):
@@ -40,6 +42,8 @@ class FeatureCollector(Collector[VideoFeatures]):
         self._origin = origin(source)
         self._features: list[FloatArray] = []
         self._end = 0.0
+        self._looked_at = self._reused = 0
+        """Frames."""
 
     def take(self, snippet: EncodedSnippet) -> None:
         """Add the next snippet.
@@ -51,6 +55,8 @@ class FeatureCollector(Collector[VideoFeatures]):
             raise self._hole(Hole(self._end, snippet.start, UNDECODABLE))
         self._features.append(np.stack([frames.mean(axis=0) for frames in snippet.features]))
         self._end = snippet.end
+        self._looked_at += snippet.features.shape[1]
+        self._reused += snippet.reused
 
     def finish(self, info: VideoInfo) -> VideoFeatures:
         """All features.
@@ -64,7 +70,8 @@ class FeatureCollector(Collector[VideoFeatures]):
         if made is not None:
             fps = f"{info.fps.numerator}/{info.fps.denominator}"
             made = dataclasses.replace(made, frames=info.frames, fps=fps)
-        return VideoFeatures(np.stack(self._features), made, (info.height, info.width))
+        reused = self._reused / max(1, self._looked_at)
+        return VideoFeatures(np.stack(self._features), made, (info.height, info.width), reused)
 
     def _hole(self, hole: Hole) -> VideoError:
         return video_error(

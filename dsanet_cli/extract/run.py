@@ -72,6 +72,9 @@ class ExtractSettings:
     """Left, top, width and height of what is looked at, as shares of the picture; None is all of it."""
     mask: Mask | None = None
     """Hides parts of the picture."""
+    reuse_still: float | None = None
+    """A picture is not encoded, and the feature of the last one that was is taken again, if no block of 8 x 8 pixels
+    differs in its mean by more than so many grey levels of 255; None encodes every picture."""
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     overwrite: bool = False
     quiet: bool = False
@@ -203,6 +206,7 @@ class _Run:
             stream=settings.stream,
             region=reading.cut,
             mask=None if reading.mask is None else reading.mask.sha256,
+            reuse_still=settings.reuse_still,
         )
         claim_folder(settings.output, extraction, [source.relative for source in sources], settings.overwrite)
         self.origins = Origins(settings.output)
@@ -220,6 +224,7 @@ class _Run:
             settings.batch_size or DEFAULT_BATCH[device.type],
             settings.pipeline,
             settings.crops,
+            reuse_still=settings.reuse_still,
         )
         crops = "10 crops" if len(settings.crops) > 1 else "centre crop"
         length = "" if settings.snippet_seconds is None else f" of {settings.snippet_seconds:g} s"
@@ -278,7 +283,9 @@ class _Run:
             write_features(self._feature_files(source), result.features, self.settings.storage)
             count = len(result.features)
             if result.origin is not None:
-                self.origins.add(dataclasses.replace(result.origin, snippets=count, crops=self.settings.crops))
+                reused = None if self.settings.reuse_still is None else round(result.reused, 4)
+                made = dataclasses.replace(result.origin, snippets=count, crops=self.settings.crops, reused=reused)
+                self.origins.add(made)
         except DsanetError as error:
             self.report_failure(str(source.path), error)
             return "failed"

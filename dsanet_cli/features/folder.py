@@ -41,6 +41,7 @@ _SETTINGS: dict[str, Callable[[Extraction], object]] = {
     "--stream": lambda made: made.stream,
     "region": lambda made: said_region(made.region),
     "mask of SHA-256": lambda made: made.mask,
+    "--reuse-still": lambda made: made.reuse_still,
 }
 """Settings that all features of a folder share, the most telling first; crops may differ."""
 

@@ -13,11 +13,22 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Frames, Preprocessing, SnippetSeconds
+from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Frames, GreyLevels, Preprocessing, SnippetSeconds
 from dsanet_cli.errors import FeatureError, ModelError
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.regular import read_regular
-from dsanet_cli.records import FRACTION, Count, Name, PathText, Region, SchemaError, Sha256, decode_exactly, to_json
+from dsanet_cli.records import (
+    FRACTION,
+    Count,
+    Name,
+    PathText,
+    Region,
+    SchemaError,
+    Sha256,
+    Share,
+    decode_exactly,
+    to_json,
+)
 
 if sys.platform != "win32":
     import fcntl
@@ -51,6 +62,8 @@ class MadeFrom:
     """Its frames per second, a fraction; None in notes of earlier versions."""
     etag: Name | None = None
     """The server's mark of its version, of a video behind a URL."""
+    reused: Share | None = None
+    """Of its pictures that were looked at, how many were not encoded; None where all had to be."""
 
     def is_of(self, other: MadeFrom) -> bool:
         """Whether it is the same video, unchanged, be it in another place, and the same program."""
@@ -87,6 +100,9 @@ class Extraction:
     """Left, top, width and height of what was looked at, as shares of the picture; None is all of it."""
     mask: Sha256 | None = None
     """SHA-256 of what a mask hid (``video.mask``)."""
+    reuse_still: GreyLevels | None = None
+    """By how much blocks of a picture might differ from the last one encoded for that one's feature to be taken again
+    (``pipeline.still``); None where all were encoded."""
     schema: Literal[1] = 1
     videos: tuple[MadeFrom, ...] = ()
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
+from dsanet_cli.pipeline.still import Means, StillRule
 from dsanet_cli.video.probe import Picture
 from dsanet_cli.video.reader import Snippet
 
@@ -20,7 +21,8 @@ FloatArray = NDArray[np.float32]
 
 BATCHES_PER_LANE = 2
 """Most batches submitted per lane of the encoder."""
-
+MOST_WAITING = 4096
+"""Snippets that wait for a batch to be full: where hardly any picture is new, that takes long."""
 
 NO_FRAMES = np.empty((0, 0, 0, 3), np.uint8)
 
@@ -38,7 +40,9 @@ class EncodedSnippet:
     features: FloatArray
     """(crops, k, D) of its k frames that were decoded."""
     picture: Picture | None
-    """The middle one of the k frames; None where k is 0."""
+    """The middle one of the k frames, or the one that it is the same as; None where k is 0."""
+    reused: int = 0
+    """How many of the k frames have the features of an earlier one that shows the same."""
 
 
 @dataclass
@@ -69,10 +73,21 @@ class _Entry(Generic[K]):
     snippet: Snippet
     picture: Picture | None
     places: list[tuple[_Batch, slice]]
+    reused: int = 0
 
     def encoded(self, features: FloatArray) -> EncodedSnippet:
         snippet = self.snippet
-        return EncodedSnippet(snippet.index, snippet.start, snippet.end, snippet.length, features, self.picture)
+        times = snippet.start, snippet.end, snippet.length
+        return EncodedSnippet(snippet.index, *times, features, self.picture, self.reused)
+
+
+@dataclass(frozen=True)
+class _Latest:
+    """The frame of a video that was encoded last: where its features are, and what it shows."""
+
+    place: tuple[_Batch, slice]
+    means: Means
+    picture: Picture
 
 
 class FrameBatcher(Generic[K]):
@@ -85,12 +100,21 @@ class FrameBatcher(Generic[K]):
         encoder: Any.
         batch_size: Frames encoded at once. Snippets are split where a batch is full.
         crops: Which of the ten crops.
+        still: Which frames are not encoded since the last one of their video that was shows the same; None encodes all.
     """
 
-    def __init__(self, encoder: FrameEncoder, batch_size: int, crops: Sequence[int] = (CENTRE_CROP,)) -> None:
+    def __init__(
+        self,
+        encoder: FrameEncoder,
+        batch_size: int,
+        crops: Sequence[int] = (CENTRE_CROP,),
+        still: StillRule | None = None,
+    ) -> None:
         self._encoder = encoder
         self._size = batch_size
         self._crops = crops
+        self._still = still
+        self._latest: dict[K, _Latest] = {}
         self._batch: _Batch | None = None
         self._entries: deque[_Entry[K]] = deque()
         self._handed: deque[_Batch] = deque()
@@ -101,8 +125,33 @@ class FrameBatcher(Generic[K]):
     def add(self, key: K, snippet: Snippet) -> None:
         """Take a snippet and copy its frames; waits while the encoder has enough to do."""
         frames = snippet.frames
-        picture = frames[len(frames) // 2].copy() if len(frames) else None
-        entry = _Entry(key, replace(snippet, frames=NO_FRAMES), picture, [])
+        bare = replace(snippet, frames=NO_FRAMES)
+        if self._still is None:
+            picture = frames[len(frames) // 2].copy() if len(frames) else None
+            self._entries.append(_Entry(key, bare, picture, list(self._placed(frames))))
+            return
+        latest = [self._latest_for(self._still, key, frame) for frame in frames]
+        picture = latest[len(latest) // 2][0].picture if latest else None
+        reused = sum(is_old for _, is_old in latest)
+        self._entries.append(_Entry(key, bare, picture, [frame.place for frame, _ in latest], reused))
+        if len(self._entries) > MOST_WAITING:
+            self.flush()
+
+    def forget(self, key: K) -> None:
+        """There are no more snippets of a video."""
+        self._latest.pop(key, None)
+
+    def _latest_for(self, still: StillRule, key: K, frame: Picture) -> tuple[_Latest, bool]:
+        """What stands for a frame, and whether that is an earlier one."""
+        means, latest = still.means(frame), self._latest.get(key)
+        if latest is not None and still.is_same(means, latest.means):
+            return latest, True
+        (place,) = self._placed(frame[None])
+        latest = self._latest[key] = _Latest(place, means, frame.copy())
+        return latest, False
+
+    def _placed(self, frames: Picture) -> Iterator[tuple[_Batch, slice]]:
+        """Where frames come to lie in batches; those that are full are handed to the encoder."""
         while len(frames):
             batch = self._batch = self._batch or _Batch(self._room_for(frames))
             part = frames[: self._size - batch.filled]
@@ -110,10 +159,9 @@ class FrameBatcher(Generic[K]):
             place = slice(batch.filled, batch.filled + len(part))
             batch.frames[place] = part
             batch.filled = place.stop
-            entry.places.append((batch, place))
+            yield batch, place
             if batch.filled == self._size:
                 self.flush()
-        self._entries.append(entry)
 
     def flush(self) -> None:
         """Encode the frames of the batch that is not full."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -23,6 +23,7 @@ from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.files.sources import Source
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FrameBatcher
+from dsanet_cli.pipeline.still import StillRule
 from dsanet_cli.video.decoder_pool import DecoderPool, Task
 from dsanet_cli.video.decord_decoder import MOST_THREADS, usable_cores
 from dsanet_cli.video.messages import DecodeJob, Decoding, Finished, Message, Notice, Scanned
@@ -76,6 +77,13 @@ class PipelineSettings:
         return dataclasses.replace(self, cores=cores, jobs=max(1, min(self.jobs or cores, count)))
 
 
+def still_rule(encoder: FrameEncoder, crops: Sequence[int], level: float | None) -> StillRule | None:
+    """Which pictures are not encoded, by what the crops show of them; None encodes all."""
+    if level is None:
+        return None
+    return StillRule(level, encoder.preprocessing.crop if set(crops) == {CENTRE_CROP} else None)
+
+
 class _VideoTask(Task, Generic[R]):
     """A video in the pipeline, from its decoder to its result."""
 
@@ -110,6 +118,13 @@ class Pipeline:
     """Which of the ten crops are encoded of each frame."""
     reading: Callable[[Source], ReadOptions] | None = None
     """What to read of a video, where that is not the same for all."""
+    reuse_still: float | None = None
+    """Grey levels by which blocks of a picture may differ from the last one encoded for that to stand for it."""
+
+    @property
+    def still(self) -> StillRule | None:
+        """Which pictures are not encoded."""
+        return still_rule(self.encoder, self.crops, self.reuse_still)
 
     def run(
         self, sources: Iterable[Source | None], collector: Callable[[Source], Collector[R]], watch: Watch
@@ -149,7 +164,9 @@ class _Run(Generic[R]):
         self._reading = pipeline.reading
         self._threads = max(1, min(MOST_THREADS, cores // jobs))
         self._pool = DecoderPool[_VideoTask[R]](jobs, settings.stall_timeout, depth)
-        self._batcher = FrameBatcher[_VideoTask[R]](pipeline.encoder, pipeline.batch_size, pipeline.crops)
+        self._batcher = FrameBatcher[_VideoTask[R]](
+            pipeline.encoder, pipeline.batch_size, pipeline.crops, pipeline.still
+        )
         self._notices = pipeline.encoder.notices
         self._collector = collector
         self._watch = watch
@@ -230,6 +247,7 @@ class _Run(Generic[R]):
 
     def _conclude(self, task: _VideoTask[R], result: R | DsanetError) -> tuple[Source, R | DsanetError]:
         task.over = True
+        self._batcher.forget(task)
         task.cancel()  # its decoder may be at work, or wait for an answer
         return task.source, result
 

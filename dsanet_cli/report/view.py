@@ -229,6 +229,14 @@ def _frames_line(sampling: Sampling) -> str:
     return f"snippets of {length}" if encoded is None else f"{encoded} a snippet of {length}"
 
 
+def _still_line(sampling: Sampling) -> str:
+    """How many pictures were not encoded, and up to which difference; nothing where all were."""
+    if sampling.reuse_still is None:
+        return ""
+    share = "" if sampling.reused is None else f"{sampling.reused:.0%} "
+    return f"{share}not encoded, within {sampling.reuse_still:g} grey levels of the last one that was"
+
+
 def settings(timeline: Timeline) -> list[tuple[str, str]]:
     """By what the result was made, as pairs of a term and what there is to say."""
     model, sampling, rule = timeline.model, timeline.sampling, timeline.rule
@@ -237,6 +245,7 @@ def settings(timeline: Timeline) -> list[tuple[str, str]]:
         ("Files", _files_line(timeline.video)),
         ("Model", f"{model.name} ({model.sha256[:12]}…)"),
         ("Frames looked at", _frames_line(sampling)),
+        ("Still pictures", _still_line(sampling)),
         ("Numbers", " on ".join(filter(None, (sampling.precision, sampling.device)))),
         ("Events", _rule_line(rule)),
         ("Left out", ", ".join(rule.drop)),

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from dsanet_cli.config import Frames, SnippetSeconds
+from dsanet_cli.config import Frames, GreyLevels, SnippetSeconds
 from dsanet_cli.records import Count, Length, Line, Name, PathText, Region, Seconds, Sha256, Share
 
 TIME_STEP = 1e-3
@@ -139,6 +139,11 @@ class Sampling:
     """Left, top, width and height of what was looked at, as shares of the picture; None for all of it."""
     mask: Sha256 | None = None
     """SHA-256 of what a mask hid, whatever file it was from."""
+    reuse_still: GreyLevels | None = None
+    """By how much the mean brightness of each block of 8 x 8 pixels might differ from that in the last picture encoded
+    for the latter's feature to stand for both; None where all pictures were encoded."""
+    reused: Share | None = field(default=None, compare=False)
+    """Of the pictures looked at, how many were not encoded for that."""
 
 
 def seen_size(video: VideoFacts, sampling: Sampling) -> tuple[int, int] | None:

@@ -25,7 +25,7 @@ from dsanet_cli.timeline.schema import TIMELINE_SCHEMA, AnyVersion, EventEntry, 
 from dsanet_cli.timeline.timeline import Event, Timeline
 
 OPTIONAL_FACTS = ("mtime", "etag", "real_path", "stream", "streams", "fps_from", "timecode", "created", "camera")
-OPTIONAL_SAMPLING = ("batch_size", "stream", "part", "snippet_seconds", "region", "mask")
+OPTIONAL_SAMPLING = ("batch_size", "stream", "part", "snippet_seconds", "region", "mask", "reuse_still", "reused")
 """Entries that are left out where there is nothing to say."""
 LARGEST_RESULT = 2**31
 """Bytes; a month of video."""
