@@ -90,7 +90,7 @@ def snippet(index, *values):
 
 
 def encoded(batcher):
-    return [(key, one.index, one.features[0, :, 0].tolist(), one.reused) for key, one in batcher.rest()]
+    return [(key, one.index, one.features.ravel().tolist(), one.reused) for key, one in batcher.rest()]
 
 
 def test_a_picture_that_is_the_same_gets_the_features_of_the_one_before():
