@@ -34,7 +34,7 @@ from dsanet_cli.detect.profile import Camera, Profile, write_profile
 from dsanet_cli.detect.run import BatchSettings, run_batch
 from dsanet_cli.detect.runner import Runner, RunnerSettings
 from dsanet_cli.detect.summary import SummaryRow, update_summary
-from dsanet_cli.encoder.clip import tower_sha256
+from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.origins import Origins

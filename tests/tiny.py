@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from dsanet_cli.config import AnomalyClass, EncoderConfig, EventRule, HeadConfig, ModelConfig, Preprocessing
-from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD, build_clip
+from dsanet_cli.encoder.architecture import OPENAI_MEAN, OPENAI_STD
+from dsanet_cli.encoder.clip import build_clip
 from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.head.text_adapter import tokenise
 from dsanet_cli.models.directory import save_model

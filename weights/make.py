@@ -36,9 +36,11 @@ from dsanet_cli.config import (
     ModelConfig,
     Preprocessing,
 )
-from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD, build_clip, load_exactly
+from dsanet_cli.encoder.architecture import OPENAI_MEAN, OPENAI_STD
+from dsanet_cli.encoder.clip import build_clip
 from dsanet_cli.encoder.device import choose_device, choose_precision
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.encoder.tower import load_exactly
 from dsanet_cli.features.lists import read_list
 from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.models.directory import save_model

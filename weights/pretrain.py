@@ -17,7 +17,8 @@ from torch.nn import functional
 from torchvision.transforms.v2.functional import resized_crop
 
 from dsanet_cli.config import EncoderConfig
-from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD, build_clip
+from dsanet_cli.encoder.architecture import OPENAI_MEAN, OPENAI_STD
+from dsanet_cli.encoder.clip import build_clip
 
 STEPS = 2600
 PEAK_RATE = 5e-4

@@ -31,9 +31,10 @@ from sklearn.metrics import roc_auc_score
 from tuning import Projection, Texts, TowerFrames, tune
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, EventRule, ModelConfig, Preprocessing
-from dsanet_cli.encoder.clip import build_clip, split_towers
+from dsanet_cli.encoder.clip import build_clip
 from dsanet_cli.encoder.device import choose_device, choose_precision
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.encoder.tower import split_towers
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.directory import find_model, read_config, save_model
 from dsanet_cli.models.text_tower import load_clip

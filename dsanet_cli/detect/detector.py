@@ -23,7 +23,6 @@ from dsanet_cli.detect.day import Day, first_file
 from dsanet_cli.detect.day_analysis import DayRun
 from dsanet_cli.detect.profile import Profile
 from dsanet_cli.detect.scan import ScanAnalysis
-from dsanet_cli.encoder.clip import tower_sha256
 from dsanet_cli.encoder.device import (
     DEFAULT_BATCH,
     choose_device,
@@ -34,6 +33,7 @@ from dsanet_cli.encoder.device import (
     precision_name,
 )
 from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
+from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.files import DEFAULT_FEATURE_FPS, load_features

@@ -66,9 +66,9 @@ def is_device_failure(error: RuntimeError, device: torch.device) -> bool:
     return device.type != "cpu" or "CUDA error" in str(error)
 
 
-def first_line(error: RuntimeError) -> str:
-    """What an error of a device says; advice for programmers follows in further lines."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def first_line(error: BaseException) -> str:
+    """What an error of a library says; advice for programmers follows in further lines."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -9,15 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import open_clip
+from typing import TYPE_CHECKING, Any
 
 from dsanet_cli.config import AnomalyClass, EncoderConfig
 from dsanet_cli.errors import SourceError, UsageError
 from dsanet_cli.files.toml import read_toml
 from dsanet_cli.models.presets import UCF_CRIME, Preset
 from dsanet_cli.records import SchemaError, decode, to_json
+
+if TYPE_CHECKING:
+    import open_clip
 
 NORMAL = "normal"
 MOST_CLASSES = 1000

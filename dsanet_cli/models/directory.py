@@ -30,15 +30,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dsanet_cli.config import ModelConfig
-from dsanet_cli.encoder.clip import (
-    check_tower,
-    load_exactly,
-    load_image_tower,
-    load_pretrained_tower,
-    preprocessing_for,
-    tower_sha256,
-)
+from dsanet_cli.encoder.architecture import preprocessing_for
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.encoder.tower import check_tower, load_exactly, load_image_tower, tower_sha256
 from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.files.regular import check_inside, open_regular, read_regular
 from dsanet_cli.files.swap import draft_of, recover, recover_all, replace_directory
@@ -100,6 +94,8 @@ class Model:
         if crop != (taken := preprocessing_for(encoder).crop):
             raise ModelError(f"{self.directory}: frames are cut to {crop} pixels, its encoder takes {taken}")
         if encoder.pretrained is not None:
+            from dsanet_cli.encoder.clip import load_pretrained_tower  # noqa: PLC0415 - seconds of import
+
             return load_pretrained_tower(encoder, weights)
         if weights is not None:
             raise ModelError(f"{self.directory}: the model brings its own encoder; drop --encoder-weights")

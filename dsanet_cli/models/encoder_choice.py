@@ -7,11 +7,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from open_clip.pretrained import list_pretrained_tags_by_model
 from torch import nn
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, Preprocessing
-from dsanet_cli.encoder.clip import architecture_config, load_pretrained_tower, preprocessing_for
+from dsanet_cli.encoder.architecture import architecture_config, preprocessing_for
 from dsanet_cli.errors import UsageError
 from dsanet_cli.files.paths import take_paths
 from dsanet_cli.models.directory import Model, load_model
@@ -59,6 +58,8 @@ class ChosenEncoder:
         """
         if self.model is not None:
             return self.model.image_tower(self.weights)
+        from dsanet_cli.encoder.clip import load_pretrained_tower  # noqa: PLC0415 - seconds of import
+
         return load_pretrained_tower(self.config, self.weights)
 
 
@@ -82,6 +83,8 @@ def choose_encoder(choice: EncoderChoice) -> ChosenEncoder:
         config = EncoderConfig(choice.architecture, width=0, pretrained=choice.tag)
         config = dataclasses.replace(config, width=architecture_config(config)["embed_dim"])
         if choice.tag is None and choice.weights is None:
+            from open_clip.pretrained import list_pretrained_tags_by_model  # noqa: PLC0415 - seconds of import
+
             tags = ", ".join(list_pretrained_tags_by_model(choice.architecture)) or "none known"
             raise UsageError(
                 f"--encoder {choice.architecture}: name its weights with --tag ({tags}) or --encoder-weights FILE"

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from dsanet_cli.config import EncoderConfig, EventRule, HeadConfig, ModelConfig, Origin
-from dsanet_cli.encoder.clip import INSIDE, PUBLISHED_PREPROCESSING, build_clip, load_exactly, split_towers
+from dsanet_cli.encoder.architecture import PUBLISHED_PREPROCESSING
+from dsanet_cli.encoder.tower import INSIDE, load_exactly, split_towers
 from dsanet_cli.errors import ModelError
 from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.head.text_adapter import tokenise
@@ -106,6 +107,8 @@ def parameter_shapes(config: HeadConfig) -> dict[str, torch.Size]:
 
 
 def _clip_shapes(architecture: str) -> dict[str, torch.Size]:
+    from dsanet_cli.encoder.clip import build_clip  # noqa: PLC0415 - seconds of import
+
     clip = build_clip(EncoderConfig(architecture, width=0), device="meta")
     return {name: entry.shape for name, entry in clip.state_dict().items()}
 
@@ -191,6 +194,8 @@ def import_checkpoint(
         raise ModelError(f"{checkpoint}: {error}") from error
     directory = output or user_models_folder() / preset.name
     check_free(directory, overwrite)
+    from dsanet_cli.encoder.clip import build_clip  # noqa: PLC0415 - seconds of import
+
     encoder = EncoderConfig(architecture=PUBLISHED_CLIP, width=preset.head.width)
     clip = build_clip(encoder)
     load_exactly(clip, clip_state, checkpoint)

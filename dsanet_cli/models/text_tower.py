@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-
-import open_clip
+from typing import TYPE_CHECKING
 
 from dsanet_cli.config import ModelConfig
-from dsanet_cli.encoder.clip import build_clip, load_exactly
+from dsanet_cli.encoder.tower import load_exactly
 from dsanet_cli.errors import ModelError
 from dsanet_cli.head.text_adapter import TextAdapter
 from dsanet_cli.models.directory import (
@@ -21,6 +20,9 @@ from dsanet_cli.models.directory import (
     list_models,
     read_tensors,
 )
+
+if TYPE_CHECKING:
+    import open_clip
 
 
 def load_clip(directory: Path, config: ModelConfig) -> open_clip.CLIP:
@@ -40,6 +42,8 @@ def load_clip(directory: Path, config: ModelConfig) -> open_clip.CLIP:
         check_file(directory / PROJECTION_FILE, config)
         state |= read_tensors(directory / PROJECTION_FILE)
     state |= {f"visual.{name}": tensor for name, tensor in read_tensors(image_path).items()}
+    from dsanet_cli.encoder.clip import build_clip  # noqa: PLC0415 - seconds of import
+
     clip = build_clip(config.encoder)
     load_exactly(clip, state, path)
     return clip

@@ -10,15 +10,17 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import open_clip
 import torch
 
 from dsanet_cli.config import AnomalyClass
-from dsanet_cli.encoder.clip import load_pretrained
 from dsanet_cli.head.text_adapter import tokenise
 from dsanet_cli.models.directory import Model
 from dsanet_cli.models.text_tower import load_clip, load_text_adapter
+
+if TYPE_CHECKING:
+    import open_clip
 
 
 def with_classes(model: Model, classes: Sequence[AnomalyClass], weights: Path | None = None) -> Model:
@@ -51,5 +53,7 @@ def with_classes(model: Model, classes: Sequence[AnomalyClass], weights: Path | 
 def _clip(model: Model, weights: Path | None) -> open_clip.CLIP:
     encoder = model.config.encoder
     if encoder.pretrained is not None:
+        from dsanet_cli.encoder.clip import load_pretrained  # noqa: PLC0415 - seconds of import
+
         return load_pretrained(encoder, weights)
     return load_clip(model.directory, model.config)

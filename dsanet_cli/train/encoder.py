@@ -6,17 +6,19 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import open_clip
+from typing import TYPE_CHECKING
 
 from dsanet_cli.config import EncoderConfig, Preprocessing
-from dsanet_cli.encoder.clip import load_pretrained, split_towers, tower_sha256
+from dsanet_cli.encoder.tower import split_towers, tower_sha256
 from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.sidecar import Extraction, read_extraction
 from dsanet_cli.models.directory import TensorDict
 from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.models.presets import PUBLISHED_SAMPLED_FRAMES
 from dsanet_cli.models.text_tower import load_clip
+
+if TYPE_CHECKING:
+    import open_clip
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def training_encoder(choice: EncoderChoice, features: Sequence[Path], start_from
     if chosen.model is not None and config.pretrained is None:
         clip = load_clip(chosen.model.directory, chosen.model.config)
     else:
+        from dsanet_cli.encoder.clip import load_pretrained  # noqa: PLC0415 - seconds of import
+
         clip = load_pretrained(config, chosen.weights)
     if chosen.weights is not None:  # the model must not depend on that file
         config = dataclasses.replace(config, pretrained=None)

@@ -7,9 +7,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import open_clip
 import torch
 from torch import Tensor
 
@@ -21,6 +20,9 @@ from dsanet_cli.models.presets import Preset
 from dsanet_cli.train.ahead import loaded_ahead
 from dsanet_cli.train.dataset import Batch, LabelledFeatures, Sampler, feature_statistics
 from dsanet_cli.train.optim import WARMUP_ITERATIONS, StableAdamW, epoch_cosine, load_compiler, reset_rate, warm_cosine
+
+if TYPE_CHECKING:
+    import open_clip
 
 Validate = Callable[[DSANet, Tensor], float]
 """Given the model and its class text features E, the figure to maximise."""

@@ -17,7 +17,7 @@ from media import write_audio, write_video
 from tiny import WIDTH, save_tiny_model
 
 from dsanet_cli.config import EncoderConfig
-from dsanet_cli.encoder.clip import PUBLISHED_PREPROCESSING
+from dsanet_cli.encoder.architecture import PUBLISHED_PREPROCESSING
 from dsanet_cli.evaluate.groundtruth import read_annotations
 from dsanet_cli.timeline.files import read_timeline
 

@@ -14,7 +14,8 @@ from tiny import ENCODER, tiny_clip
 
 from dsanet_cli.config import EncoderConfig
 from dsanet_cli.encoder import clip as clip_module
-from dsanet_cli.encoder.clip import build_clip, load_image_tower, load_pretrained, load_pretrained_tower
+from dsanet_cli.encoder.clip import build_clip, load_pretrained, load_pretrained_tower
+from dsanet_cli.encoder.tower import load_image_tower
 from dsanet_cli.errors import ModelError
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -74,7 +75,7 @@ def test_offline_says_which_file_to_bring():
 @pytest.mark.usefixtures("offline")
 def test_a_weight_file_takes_the_place_of_the_download(tmp_path, monkeypatch):
     small = dict(json.loads(json.dumps(ENCODER.custom)))
-    monkeypatch.setattr("open_clip.get_model_config", lambda name: small)
+    monkeypatch.setattr("dsanet_cli.encoder.architecture._shipped_config", lambda name: small)
     monkeypatch.setattr(clip_module, "get_pretrained_cfg", lambda name, tag: {"quick_gelu": True})
     state = tiny_clip().state_dict()
     save_file(state, tmp_path / "weights.safetensors")

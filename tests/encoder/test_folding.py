@@ -7,9 +7,10 @@ from tiny import tiny_clip
 from torch import nn
 
 from dsanet_cli.config import EncoderConfig, Preprocessing
-from dsanet_cli.encoder.clip import build_clip, tower_sha256
+from dsanet_cli.encoder.clip import build_clip
 from dsanet_cli.encoder.folding import fold_batch_norms
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.encoder.tower import tower_sha256
 
 SIZE = (32, 48)
 TEXT = {"context_length": 8, "vocab_size": 16, "width": 8, "heads": 1, "layers": 1}

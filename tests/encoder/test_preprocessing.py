@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dsanet_cli.config import EncoderConfig
-from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD, PUBLISHED_PREPROCESSING, preprocessing_for
+from dsanet_cli.encoder.architecture import OPENAI_MEAN, OPENAI_STD, PUBLISHED_PREPROCESSING, preprocessing_for
 from dsanet_cli.models.presets import PUBLISHED_ENCODER
 
 

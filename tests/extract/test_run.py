@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from dsanet_cli.cli.app import app
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.encoder.clip import tower_sha256
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import SourceError, UsageError
 from dsanet_cli.extract.collector import FeatureCollector
 from dsanet_cli.extract.run import ExtractOutcome, ExtractSettings, run_extract

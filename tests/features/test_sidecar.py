@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import ENCODER, tiny_config
 
-from dsanet_cli.encoder.clip import tower_sha256
+from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import FeatureError
 from dsanet_cli.features.sidecar import SIDECAR_FILE, Extraction, read_extraction, write_extraction
 

@@ -12,7 +12,7 @@ import torch
 from tiny import CLASSES, HEAD, WIDTH, save_tiny_model, tiny_clip, tiny_config
 
 from dsanet_cli.config import ModelConfig
-from dsanet_cli.encoder.clip import tower_sha256
+from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.head.dsanet import DSANetHead
 from dsanet_cli.models.directory import (

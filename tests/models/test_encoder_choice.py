@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import save_file
 from tiny import ENCODER, tiny_clip, tiny_config
 
-from dsanet_cli.encoder.clip import PUBLISHED_PREPROCESSING, tower_sha256
+from dsanet_cli.encoder.architecture import PUBLISHED_PREPROCESSING
+from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import ModelError, UsageError
 from dsanet_cli.models.encoder_choice import EncoderChoice, choose_encoder
 from dsanet_cli.models.presets import PUBLISHED_ENCODER
@@ -32,7 +33,7 @@ def test_an_architecture_with_a_tag():
 
 
 def test_an_architecture_with_a_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("open_clip.get_model_config", lambda name: ENCODER.custom)
+    monkeypatch.setattr("dsanet_cli.encoder.architecture._shipped_config", lambda name: ENCODER.custom)
     save_file(tiny_clip().state_dict(), tmp_path / "weights.safetensors")
     chosen = choose_encoder(EncoderChoice(architecture="ViT-B-16", weights=tmp_path / "weights.safetensors"))
     assert chosen.config.width == 16

@@ -13,7 +13,8 @@ import torch
 from tiny import ENCODER as TINY
 
 from dsanet_cli.config import EncoderConfig, Preprocessing
-from dsanet_cli.encoder.clip import PUBLISHED_PREPROCESSING, build_clip
+from dsanet_cli.encoder.architecture import PUBLISHED_PREPROCESSING
+from dsanet_cli.encoder.clip import build_clip
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.pipeline.batcher import FrameBatcher
 from dsanet_cli.video.reader import Snippet

@@ -24,7 +24,7 @@ from tiny import CLASSES, ENCODER, tiny_clip, tiny_config
 from toy_features import write_list, write_toy_features
 
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.encoder.clip import tower_sha256
+from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import FeatureError, ModelError, OutputError, SourceError, TrainingError, UsageError
 from dsanet_cli.evaluate.evaluation import TruthFiles
 from dsanet_cli.features.sidecar import Extraction, MadeFrom, read_extraction, write_extraction
