@@ -105,7 +105,8 @@ class TemporalEncoder(nn.Module):
         super().__init__()
         width, half = config.width, config.width // 2
         self.position_embeddings = nn.Parameter(torch.empty(config.window, width))
-        nn.init.normal_(self.position_embeddings, std=0.01)
+        if not self.position_embeddings.is_meta:  # which holds nothing, and to fill it imports torch's compiler
+            nn.init.normal_(self.position_embeddings, std=0.01)
         self.blocks = nn.ModuleList(
             LocalAttentionBlock(width, config.temporal_heads, config.attention_window)
             for _ in range(config.temporal_layers)
