@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     )
     from dsanet_cli.evaluate.run import EvalSettings, run_eval
     from dsanet_cli.extract.run import ExtractSettings, run_extract
-    from dsanet_cli.models.directory import list_models, load_model
+    from dsanet_cli.models.directory import load_model
+    from dsanet_cli.models.folders import list_models
     from dsanet_cli.timeline.files import read_timeline
     from dsanet_cli.timeline.timeline import Event, Timeline
     from dsanet_cli.video.mask import Mask
@@ -70,7 +71,7 @@ _HOMES = {
     "Mask": "video.mask",
     "ReadOptions": "video.options",
     "Timeline": "timeline.timeline",
-    "list_models": "models.directory",
+    "list_models": "models.folders",
     "load_model": "models.directory",
     "read_timeline": "timeline.files",
     "run_calibrate": "calibrate.run",

@@ -43,7 +43,7 @@ from dsanet_cli.evaluate.evaluation import (
 from dsanet_cli.extract.collector import FeatureCollector
 from dsanet_cli.features.lists import read_list
 from dsanet_cli.files.sources import Source
-from dsanet_cli.models.directory import find_model, read_config
+from dsanet_cli.models.folders import find_model, read_config
 from dsanet_cli.models.text_tower import load_clip
 from dsanet_cli.pipeline.pipeline import Pipeline
 from dsanet_cli.train.dataset import label_features

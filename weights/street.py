@@ -36,7 +36,8 @@ from dsanet_cli.encoder.device import choose_device, choose_precision
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.encoder.tower import split_towers
 from dsanet_cli.head.inference import score_snippets
-from dsanet_cli.models.directory import find_model, read_config, save_model
+from dsanet_cli.models.directory import save_model
+from dsanet_cli.models.folders import find_model, read_config
 from dsanet_cli.models.text_tower import load_clip
 from dsanet_cli.timeline.calibration import ScoreCurve, calibrate, false_event_lengths
 from dsanet_cli.train.dataset import LabelledFeatures

@@ -31,7 +31,8 @@ from dsanet_cli.features.sidecar import said_region
 from dsanet_cli.files.paths import as_texts, take_paths
 from dsanet_cli.files.result_names import may_be_result
 from dsanet_cli.files.sources import find_sources
-from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
+from dsanet_cli.models.directory import Model, load_model
+from dsanet_cli.models.folders import BUILT_IN_MODEL
 from dsanet_cli.names import printable
 from dsanet_cli.pipeline.pipeline import STALL_TIMEOUT, PipelineSettings
 from dsanet_cli.pipeline.progress import BatchProgress

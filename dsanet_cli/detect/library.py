@@ -20,7 +20,8 @@ from dsanet_cli.detect.runner import weights_sha256
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.files.paths import as_texts
 from dsanet_cli.files.sources import Source, find_sources, is_feature_file
-from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
+from dsanet_cli.models.directory import Model, load_model
+from dsanet_cli.models.folders import BUILT_IN_MODEL
 from dsanet_cli.pipeline.pipeline import PipelineSettings, Watch
 from dsanet_cli.timeline.timeline import Timeline
 from dsanet_cli.video.messages import Message, Opened

@@ -25,7 +25,8 @@ from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.regular import open_regular
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.models.classes import read_classes
-from dsanet_cli.models.directory import BUILT_IN_MODEL, Model, load_model
+from dsanet_cli.models.directory import Model, load_model
+from dsanet_cli.models.folders import BUILT_IN_MODEL
 from dsanet_cli.models.words import with_classes
 from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings, Watch
 from dsanet_cli.timeline.formats import DEFAULT_FORMATS, FORMATS

@@ -8,7 +8,7 @@ from pathlib import Path
 from dsanet_cli.errors import ModelError
 from dsanet_cli.files.atomic import atomic_write
 from dsanet_cli.files.regular import read_regular
-from dsanet_cli.models.directory import BUILT_IN_MODEL, find_model, user_models_folder
+from dsanet_cli.models.folders import BUILT_IN_MODEL, find_model, user_models_folder
 
 DEFAULT_FILE = "default.txt"
 """In the user's models folder: the name or path of the model."""

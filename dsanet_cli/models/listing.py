@@ -7,7 +7,7 @@ from rich.table import Table
 from dsanet_cli.config import ModelConfig
 from dsanet_cli.console import print_table
 from dsanet_cli.errors import DsanetError
-from dsanet_cli.models.directory import find_model, list_models, read_config
+from dsanet_cli.models.folders import find_model, list_models, read_config
 from dsanet_cli.timeline.text import DEMONSTRATION
 
 

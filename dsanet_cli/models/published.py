@@ -23,7 +23,8 @@ from dsanet_cli.encoder.tower import INSIDE, load_exactly, split_towers
 from dsanet_cli.errors import ModelError
 from dsanet_cli.head.dsanet import DSANet
 from dsanet_cli.head.text_adapter import tokenise
-from dsanet_cli.models.directory import check_free, save_model, user_models_folder
+from dsanet_cli.models.directory import check_free, save_model
+from dsanet_cli.models.folders import user_models_folder
 from dsanet_cli.models.presets import (
     PRESETS,
     PUBLISHED_ENCODER,

@@ -13,8 +13,9 @@ import platformdirs
 
 from dsanet_cli.config import Origin
 from dsanet_cli.errors import DsanetError, ModelError, OutputError, UsageError
-from dsanet_cli.models.directory import CHECKPOINT_SUFFIXES, check_free, list_models, read_config, user_models_folder
+from dsanet_cli.models.directory import check_free
 from dsanet_cli.models.fetch import Progress, Remote, fetch, file_sha256
+from dsanet_cli.models.folders import CHECKPOINT_SUFFIXES, list_models, read_config, user_models_folder
 from dsanet_cli.models.presets import PRESETS
 from dsanet_cli.models.published import Imported, import_checkpoint
 

@@ -17,9 +17,9 @@ from dsanet_cli.models.directory import (
     TEXT_FILE,
     check_file,
     file_sha256,
-    list_models,
     read_tensors,
 )
+from dsanet_cli.models.folders import list_models
 
 if TYPE_CHECKING:
     import open_clip

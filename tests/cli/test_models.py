@@ -20,7 +20,8 @@ from dsanet_cli.encoder.clip import load_pretrained, load_pretrained_tower
 from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.head.text_adapter import tokenise
-from dsanet_cli.models.directory import load_model, read_config
+from dsanet_cli.models.directory import load_model
+from dsanet_cli.models.folders import read_config
 from dsanet_cli.models.presets import PUBLISHED_ENCODER
 from dsanet_cli.models.published import import_checkpoint
 from dsanet_cli.models.text_tower import load_clip, load_text_adapter

@@ -15,15 +15,8 @@ from dsanet_cli.config import ModelConfig
 from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import ModelError, OutputError
 from dsanet_cli.head.dsanet import DSANetHead
-from dsanet_cli.models.directory import (
-    BUILT_IN_MODEL,
-    find_model,
-    list_models,
-    load_model,
-    read_config,
-    save_model,
-    user_models_folder,
-)
+from dsanet_cli.models.directory import load_model, save_model
+from dsanet_cli.models.folders import BUILT_IN_MODEL, find_model, list_models, read_config, user_models_folder
 from dsanet_cli.models.text_tower import load_clip, load_text_adapter
 from dsanet_cli.records import decode_exactly, to_json
 

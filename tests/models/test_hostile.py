@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.errors import DsanetError, ModelError
-from dsanet_cli.models.directory import HEAD_FILE, IMAGE_FILE, load_model, read_config, save_model
+from dsanet_cli.models.directory import HEAD_FILE, IMAGE_FILE, load_model, save_model
+from dsanet_cli.models.folders import read_config
 
 HUGE = 10**9
 VISION = ("encoder", "custom", "vision_cfg")

@@ -10,7 +10,8 @@ from tiny import save_tiny_model, tiny_clip, tiny_config
 
 from dsanet_cli.encoder.tower import split_towers
 from dsanet_cli.errors import ModelError
-from dsanet_cli.models.directory import load_model, read_config, read_tensors, save_model
+from dsanet_cli.models.directory import load_model, read_tensors, save_model
+from dsanet_cli.models.folders import read_config
 from dsanet_cli.models.text_tower import load_clip
 
 
