@@ -14,8 +14,8 @@ from dsanet_cli.version import __version__ as __version__
 if TYPE_CHECKING:
     from dsanet_cli.calibrate.run import CalibrateSettings, run_calibrate
     from dsanet_cli.config import EventRule
-    from dsanet_cli.detect.detector import DetectSettings
     from dsanet_cli.detect.library import Detector
+    from dsanet_cli.detect.settings import DetectSettings
     from dsanet_cli.errors import (
         DsanetError,
         FeatureError,
@@ -62,7 +62,7 @@ __all__ = [
 
 _HOMES = {
     "CalibrateSettings": "calibrate.run",
-    "DetectSettings": "detect.detector",
+    "DetectSettings": "detect.settings",
     "Detector": "detect.library",
     "EvalSettings": "evaluate.run",
     "Event": "timeline.timeline",

@@ -32,7 +32,8 @@ from tiny import WIDTH, save_tiny_model
 from dsanet_cli.calibrate.run import CalibrateSettings, run_calibrate
 from dsanet_cli.detect.profile import Camera, Profile, write_profile
 from dsanet_cli.detect.run import BatchSettings, run_batch
-from dsanet_cli.detect.runner import Runner, RunnerSettings
+from dsanet_cli.detect.runner import Runner
+from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.detect.summary import SummaryRow, update_summary
 from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import DsanetError

@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.evaluate.frame_metrics import Segment, VideoTruth
 from dsanet_cli.evaluate.groundtruth import frame_truth, read_annotations
 from dsanet_cli.models.directory import load_model

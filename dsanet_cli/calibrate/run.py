@@ -23,9 +23,10 @@ from dsanet_cli.calibrate.reviews import (
 )
 from dsanet_cli.config import EventRule
 from dsanet_cli.console import plain_console, print_error, print_table
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.profile import Profile, path_from, write_profile
 from dsanet_cli.detect.runner import weights_sha256
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.errors import DsanetError, SourceError, UsageError
 from dsanet_cli.features.sidecar import said_region
 from dsanet_cli.files.paths import as_texts, take_paths

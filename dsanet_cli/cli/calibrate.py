@@ -65,7 +65,7 @@ def calibrate(
     """
     check_finite(min_length=min_length, stall_timeout=stall_timeout)
     from dsanet_cli.calibrate.run import CalibrateSettings, calibrate_reviews, run_calibrate
-    from dsanet_cli.detect.detector import DetectSettings
+    from dsanet_cli.detect.settings import DetectSettings
     from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
     from dsanet_cli.video.mask import Mask

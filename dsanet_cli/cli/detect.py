@@ -215,10 +215,9 @@ def detect(
     from fractions import Fraction
 
     from dsanet_cli.detect.days import CameraRule
-    from dsanet_cli.detect.detector import DetectSettings
     from dsanet_cli.detect.profile import choose_for
     from dsanet_cli.detect.run import BatchSettings, run_batch
-    from dsanet_cli.detect.runner import RunnerSettings
+    from dsanet_cli.detect.settings import DetectSettings, RunnerSettings
     from dsanet_cli.models.default import choose_model
     from dsanet_cli.pipeline.pipeline import PipelineSettings
     from dsanet_cli.report.films import all_films, choose_films

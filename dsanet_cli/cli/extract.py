@@ -145,7 +145,7 @@ def extract(
     if output is None:
         raise UsageError("extract needs a folder for the feature files; name it with --output DIR")
     from dsanet_cli.config import FRAMES_PER_SNIPPET
-    from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, TEN_CROPS
+    from dsanet_cli.encoder.choices import CENTRE_CROP, TEN_CROPS
     from dsanet_cli.extract.run import ExtractSettings, run_extract
     from dsanet_cli.pipeline.pipeline import PipelineSettings
 

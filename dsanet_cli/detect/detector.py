@@ -7,7 +7,6 @@ import copy
 import dataclasses
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,10 +20,10 @@ from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeature
 from dsanet_cli.detect.day import Day, first_file
 from dsanet_cli.detect.day_analysis import DayRun
-from dsanet_cli.detect.profile import Profile
 from dsanet_cli.detect.scan import ScanAnalysis
+from dsanet_cli.detect.settings import DetectSettings
+from dsanet_cli.encoder.choices import CENTRE_CROP, DEFAULT_BATCH
 from dsanet_cli.encoder.device import (
-    DEFAULT_BATCH,
     choose_device,
     choose_precision,
     first_line,
@@ -32,58 +31,24 @@ from dsanet_cli.encoder.device import (
     is_out_of_memory,
     precision_name,
 )
-from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
+from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.features.encoder_check import EncoderCheck
 from dsanet_cli.features.files import DEFAULT_FEATURE_FPS, load_features
 from dsanet_cli.features.snippets import SnippetNotes
-from dsanet_cli.files.paths import take_paths
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray, FrameBatcher
 from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch, still_rule
 from dsanet_cli.timeline.facts import ModelFacts, Sampling, VideoFacts
-from dsanet_cli.timeline.recorded import FROM_THE_FILE, ClockSettings
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.video.mask import Mask
 from dsanet_cli.video.memory import MemoryReader
 from dsanet_cli.video.messages import Decoding, Notice
-from dsanet_cli.video.options import WHOLE, ReadOptions
+from dsanet_cli.video.options import ReadOptions
 from dsanet_cli.video.spans import SpanLine
-
-
-@dataclass(frozen=True)
-class DetectSettings:
-    """How to analyse; None means that the model decides."""
-
-    device: str = "auto"
-    precision: str = "auto"
-    batch_size: int | None = None
-    sampled_frames: int | None = None
-    snippet_seconds: float | None = None
-    """That a snippet lasts, whatever the number of its frames."""
-    events: EventRule | None = None
-    encoder_weights: Path | None = None
-    feature_fps: Fraction | None = None
-    """Frames per second of feature files; None takes what the note beside them says, or 30."""
-    profile: Profile | None = None
-    """Rules of cameras, which go before ``events``, and their regions and masks, which do not go before ``reading``."""
-    scan_level: float | None = None
-    """Look at key frames first, and decode fully only around scores from this on (``dsanet_cli.detect.scan``)."""
-    reading: ReadOptions = WHOLE
-    """What to read of a video."""
-    keep_features: bool = False
-    """Give features with each detection."""
-    clock: ClockSettings = FROM_THE_FILE
-    """When it was recorded."""
-    reuse_still: float | None = None
-    """A picture is not encoded, and the feature of the last one that was is taken again, if no block of 8 x 8 pixels
-    differs in its mean by more than so many grey levels of 255; None encodes every picture."""
-
-    def __post_init__(self) -> None:
-        take_paths(self, "encoder_weights")
 
 
 class Detector:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsanet_cli.detect.detector import Detector
+from dsanet_cli.encoder.choices import CENTRE_CROP
 from dsanet_cli.encoder.device import precision_name
-from dsanet_cli.encoder.frame_encoder import CENTRE_CROP
 from dsanet_cli.errors import UsageError
 from dsanet_cli.features.folder import claim_folder, feature_file, write_features
 from dsanet_cli.features.origins import Origins, origin

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from dsanet_cli.detect import detector
 from dsanet_cli.detect.analysis import Detection
-from dsanet_cli.detect.detector import DetectSettings
 from dsanet_cli.detect.results import on_record
 from dsanet_cli.detect.runner import weights_sha256
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.files.paths import as_texts
 from dsanet_cli.files.sources import Source, find_sources, is_feature_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dsanet_cli.detect.profile import Profile, matches
-from dsanet_cli.detect.runner import RunnerSettings
+from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.features.sidecar import find_sidecar
 from dsanet_cli.files.paths import Pictures
 from dsanet_cli.files.sources import RECURSIVE_IN_VAIN, Source, is_feature_file, may_be_folder

@@ -10,7 +10,8 @@ from threading import Thread
 
 import torch
 
-from dsanet_cli.detect.runner import Runner, RunnerSettings
+from dsanet_cli.detect.runner import Runner
+from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.timeline.timeline import Timeline

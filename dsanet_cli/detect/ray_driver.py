@@ -25,7 +25,8 @@ from ray.exceptions import RayError, RayTaskError
 
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.ray_actor import DeviceLostError, RayActor
-from dsanet_cli.detect.runner import Report, RunnerSettings
+from dsanet_cli.detect.runner import Report
+from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.errors import DsanetError, UsageError
 from dsanet_cli.files.folders import absolute
 from dsanet_cli.files.sources import Source, is_feature_file

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from dsanet_cli.detect.analysis import Detection
-from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.films import Film, has_film
-from dsanet_cli.detect.kept_features import KeptFeatures
 from dsanet_cli.detect.places import ResultPlaces, file_name, newest
 from dsanet_cli.detect.record import Owner, location, read_abridged
 from dsanet_cli.errors import DsanetError, FeatureError, OutputError
@@ -25,6 +23,11 @@ from dsanet_cli.timeline.thumbnails import THUMBNAILS
 from dsanet_cli.timeline.timeline import Timeline
 from dsanet_cli.version import __version__
 from dsanet_cli.video.header import DEFAULT_RATE
+
+if TYPE_CHECKING:
+    from dsanet_cli.detect.analysis import Detection
+    from dsanet_cli.detect.detector import Detector
+    from dsanet_cli.detect.kept_features import KeptFeatures
 
 PROGRAM = f"dsanet {__version__}"
 

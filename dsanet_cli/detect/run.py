@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from dsanet_cli.detect.day import files_of
 from dsanet_cli.detect.days import CameraRule, by_camera, join_days
@@ -17,7 +18,7 @@ from dsanet_cli.detect.places import TakenError
 from dsanet_cli.detect.printing import Printer, count_events
 from dsanet_cli.detect.profile import read_profile
 from dsanet_cli.detect.results import result_name
-from dsanet_cli.detect.runner import Runner, RunnerSettings
+from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.detect.summary import SummaryRow, update_summary
 from dsanet_cli.errors import DsanetError, OutputError, UsageError, VideoError
 from dsanet_cli.features.encoder_check import note_without_sidecar
@@ -29,6 +30,9 @@ from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.timeline.formats import RECORD, check_formats
 from dsanet_cli.timeline.recorded import check_start
 from dsanet_cli.timeline.timeline import Timeline
+
+if TYPE_CHECKING:
+    from dsanet_cli.detect.runner import Runner
 
 
 @dataclass(frozen=True)

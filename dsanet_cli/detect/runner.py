@@ -8,17 +8,17 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from dsanet_cli.console import unexpected
 from dsanet_cli.detect.analysis import Detection
-from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.detect.films import Film, StoppedError
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.films import StoppedError
 from dsanet_cli.detect.kept_features import KeptFeatures
 from dsanet_cli.detect.places import check_writable, write_stdout
 from dsanet_cli.detect.profile import Profile, read_profile
 from dsanet_cli.detect.results import ResultFolder, on_record
+from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.encoder.device import precision_name
 from dsanet_cli.errors import DsanetError, ModelError, UsageError
 from dsanet_cli.files.folders import open_folder
@@ -26,10 +26,9 @@ from dsanet_cli.files.regular import open_regular
 from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.models.classes import read_classes
 from dsanet_cli.models.directory import Model, load_model
-from dsanet_cli.models.folders import BUILT_IN_MODEL
 from dsanet_cli.models.words import with_classes
-from dsanet_cli.pipeline.pipeline import Pipeline, PipelineSettings, Watch
-from dsanet_cli.timeline.formats import DEFAULT_FORMATS, FORMATS
+from dsanet_cli.pipeline.pipeline import Pipeline, Watch
+from dsanet_cli.timeline.formats import FORMATS
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.timeline.timeline import Timeline
 
@@ -38,37 +37,6 @@ WAITING_RESULTS = 8
 
 Report = Callable[[Source, Timeline | DsanetError], None]
 """Is called with each source's result: its timeline once that is written, or its error."""
-
-
-@dataclass(frozen=True)
-class RunnerSettings:
-    """How videos are analysed and where results go; None means that the model decides."""
-
-    output: str | None
-    """Folder for results, a path or a URL; None writes the one result to stdout."""
-    formats: tuple[str, ...] = DEFAULT_FORMATS
-    """In a folder, the record is written, too."""
-    model: str = BUILT_IN_MODEL
-    model_reason: str = ""
-    """Why it was taken, for the console."""
-    classes: Path | None = None
-    """Other classes for it, in words."""
-    profile: Path | None = None
-    """Rules of the cameras at hand."""
-    detect: DetectSettings = field(default_factory=DetectSettings)
-    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
-    threshold: float | None = None
-    release: float | None = None
-    merge_gap: float | None = None
-    min_length: float | None = None
-    thumbnails: bool = False
-    """Whether pictures of the highest scores are kept beside each record."""
-    films: tuple[Film, ...] = ()
-    """Formats that open the video again."""
-    other_films: tuple[Film, ...] = ()
-    """Such formats that are not asked for: what is there of them goes where events are others now."""
-    replace_others: bool = False
-    """Whether results may replace those of other videos."""
 
 
 class Runner:

@@ -7,8 +7,6 @@ import torch
 from dsanet_cli.errors import UsageError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-DEFAULT_BATCH = {"cpu": 16, "cuda": 256, "mps": 64}
-"""Frames encoded at once."""
 _OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 
 

@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dsanet_cli.config import Preprocessing
+from dsanet_cli.encoder.choices import CENTRE_CROP
 from dsanet_cli.encoder.device import first_line, is_device_failure, is_out_of_memory
 from dsanet_cli.encoder.folding import fold_batch_norms
 from dsanet_cli.errors import UsageError
-
-CENTRE_CROP = 0
-TEN_CROPS = tuple(range(10))
-"""Centre, top left, top right, bottom left, bottom right; 5 to 9 the same mirrored left to right."""
 
 _ONE_AT_A_TIME = threading.Lock()
 

@@ -13,8 +13,9 @@ from typing import Literal
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.console import plain_console, print_error, unexpected
-from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, precision_name
-from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
+from dsanet_cli.encoder.choices import CENTRE_CROP, DEFAULT_BATCH
+from dsanet_cli.encoder.device import choose_device, choose_precision, precision_name
+from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import DsanetError, FeatureError, SourceError, UsageError
 from dsanet_cli.extract.collector import FeatureCollector, VideoFeatures

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from dsanet_cli.console import plain_console
-from dsanet_cli.encoder.device import DEFAULT_BATCH, choose_device, choose_precision, precision_name
-from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
+from dsanet_cli.encoder.choices import CENTRE_CROP, DEFAULT_BATCH
+from dsanet_cli.encoder.device import choose_device, choose_precision, precision_name
+from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.features.files import load_features
 from dsanet_cli.features.folder import crop_of
 from dsanet_cli.files.sources import Source

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dsanet_cli.encoder.frame_encoder import TEN_CROPS
+from dsanet_cli.encoder.choices import TEN_CROPS
 from dsanet_cli.errors import FeatureError, OutputError, UsageError
 from dsanet_cli.features.files import open_array
 from dsanet_cli.features.sidecar import (

@@ -6,15 +6,18 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
+from dsanet_cli.encoder.choices import CENTRE_CROP
 from dsanet_cli.pipeline.still import Means, StillRule
 from dsanet_cli.video.probe import Picture
 from dsanet_cli.video.reader import Snippet
+
+if TYPE_CHECKING:
+    from dsanet_cli.encoder.frame_encoder import FrameEncoder
 
 K = TypeVar("K")
 FloatArray = NDArray[np.float32]

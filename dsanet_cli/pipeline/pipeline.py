@@ -16,10 +16,10 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dsanet_cli.console import unexpected
-from dsanet_cli.encoder.frame_encoder import CENTRE_CROP, FrameEncoder
+from dsanet_cli.encoder.choices import CENTRE_CROP
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.files.sources import Source
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FrameBatcher
@@ -30,6 +30,9 @@ from dsanet_cli.video.messages import DecodeJob, Decoding, Finished, Message, No
 from dsanet_cli.video.options import ReadOptions
 from dsanet_cli.video.probe import VideoInfo
 from dsanet_cli.video.reader import Snippet
+
+if TYPE_CHECKING:
+    from dsanet_cli.encoder.frame_encoder import FrameEncoder
 
 STALL_TIMEOUT = 60.0
 """Seconds."""

@@ -31,7 +31,8 @@ from scenes.motion import FPS
 
 from dsanet_cli.calibrate.rates import rates
 from dsanet_cli.detect.analysis import Detection
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.pipeline import PipelineSettings

@@ -31,7 +31,8 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from dsanet_cli.detect.analysis import Detection
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.evaluate.frame_metrics import VideoTruth
 from dsanet_cli.evaluate.groundtruth import frame_truth, read_annotations
 from dsanet_cli.files.sources import Source

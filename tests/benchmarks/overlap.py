@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.batcher import FrameBatcher
 from dsanet_cli.video.reader import Snippet, open_video

@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dsanet_cli.detect.analysis import Detection
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.pipeline import PipelineSettings

@@ -34,7 +34,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from dsanet_cli.config import Preprocessing
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD
 from dsanet_cli.encoder.device import choose_precision
 from dsanet_cli.encoder.frame_encoder import FrameEncoder

@@ -40,7 +40,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.encoder.device import precision_name
 from dsanet_cli.head.inference import score_snippets
 from dsanet_cli.models.directory import load_model

@@ -11,7 +11,8 @@ from tiny import WIDTH
 from dsanet_cli.config import EventRule
 from dsanet_cli.detect import analysis as analysis_module
 from dsanet_cli.detect.analysis import PeakFrames, SnippetFeature
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.errors import FeatureError, VideoError
 from dsanet_cli.features.sidecar import Extraction, write_extraction
 from dsanet_cli.head.inference import score_snippets

@@ -8,8 +8,9 @@ from commands import run
 from media import remux, write_video
 from tiny import WIDTH
 
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.dry_run import Plan, Speed, describe, measure, plan_work
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.pipeline import PipelineSettings

@@ -16,8 +16,9 @@ from tiny import WIDTH, save_tiny_model
 from typer.testing import CliRunner
 
 from dsanet_cli.cli.app import app
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.library import Detector as PublicDetector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.errors import FeatureError, ModelError
 from dsanet_cli.features.sidecar import Extraction, MadeFrom, write_extraction
 from dsanet_cli.models.directory import load_model

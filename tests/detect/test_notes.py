@@ -5,9 +5,8 @@ import io
 import pytest
 from commands import run
 
-from dsanet_cli.detect.detector import DetectSettings
 from dsanet_cli.detect.notes import without_effect
-from dsanet_cli.detect.runner import RunnerSettings
+from dsanet_cli.detect.settings import DetectSettings, RunnerSettings
 from dsanet_cli.files.sources import find_sources
 from dsanet_cli.pipeline.pipeline import PipelineSettings
 

@@ -16,9 +16,9 @@ import pytest
 from tiny import WIDTH, save_tiny_model
 
 from dsanet_cli.detect import results
-from dsanet_cli.detect.detector import DetectSettings
 from dsanet_cli.detect.places import TakenError
-from dsanet_cli.detect.runner import Runner, RunnerSettings
+from dsanet_cli.detect.runner import Runner
+from dsanet_cli.detect.settings import DetectSettings, RunnerSettings
 from dsanet_cli.errors import ModelError
 from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.sources import Source

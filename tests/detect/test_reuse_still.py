@@ -13,7 +13,8 @@ from commands import check_results, run
 from media import picture
 
 from dsanet_cli.detect.day import Day, Recording
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import UsageError
 from dsanet_cli.features.folder import claim_folder

@@ -19,7 +19,8 @@ from media import damage, write_video
 from tiny import WIDTH
 
 from dsanet_cli.detect.run import BatchSettings, run_batch
-from dsanet_cli.detect.runner import Runner, RunnerSettings
+from dsanet_cli.detect.runner import Runner
+from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.errors import UsageError, VideoError
 from dsanet_cli.timeline.files import read_timeline
 

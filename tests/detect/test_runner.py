@@ -13,9 +13,10 @@ from media import write_video
 from tiny import WIDTH
 
 from dsanet_cli.detect.analysis import Analysis
-from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.detect.runner import Runner, RunnerSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.runner import Runner
 from dsanet_cli.detect.scan import ScanAnalysis
+from dsanet_cli.detect.settings import DetectSettings, RunnerSettings
 from dsanet_cli.encoder.frame_encoder import FrameEncoder, _Tower
 from dsanet_cli.errors import DsanetError, VideoError
 from dsanet_cli.files.sources import Source

@@ -12,8 +12,9 @@ from tiny import WIDTH
 
 from dsanet_cli.config import EventRule
 from dsanet_cli.detect.analysis import Analysis, Scoring
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.scan import MARGIN, ScanAnalysis
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.errors import VideoError
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.pipeline.batcher import EncodedSnippet

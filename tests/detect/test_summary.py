@@ -15,7 +15,7 @@ import pytest
 from tiny import WIDTH
 
 from dsanet_cli.detect.run import BatchSettings, run_batch
-from dsanet_cli.detect.runner import RunnerSettings
+from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.detect.summary import SummaryRow, update_summary, write_summary
 from dsanet_cli.errors import OutputError
 from dsanet_cli.files.folders import LOCK_FILE, open_folder

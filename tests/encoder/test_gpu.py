@@ -10,8 +10,9 @@ import torch
 from commands import ROOT
 from tiny import tiny_clip, tiny_config
 
+from dsanet_cli.encoder.choices import TEN_CROPS
 from dsanet_cli.encoder.device import PRECISIONS, choose_device, choose_precision
-from dsanet_cli.encoder.frame_encoder import TEN_CROPS, FrameEncoder
+from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.video.reader import open_video
 

@@ -15,7 +15,8 @@ from tiny import MARGINS, WIDTH, save_tiny_model, tiny_clip, tiny_config
 from typer.testing import CliRunner
 
 from dsanet_cli.cli.app import app
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import SourceError, UsageError

@@ -19,7 +19,7 @@ from results import make_timeline, write_analysed, write_result
 from tiny import WIDTH
 
 from dsanet_cli.detect.run import BatchSettings, run_batch
-from dsanet_cli.detect.runner import RunnerSettings
+from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.files.folders import RemoteFolder
 from dsanet_cli.files.sources import find_sources
 from dsanet_cli.report.run import FolderPages, ReportSettings, run_report

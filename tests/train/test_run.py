@@ -23,7 +23,8 @@ from media import write_video
 from tiny import CLASSES, ENCODER, tiny_clip, tiny_config
 from toy_features import write_list, write_toy_features
 
-from dsanet_cli.detect.detector import Detector, DetectSettings
+from dsanet_cli.detect.detector import Detector
+from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import FeatureError, ModelError, OutputError, SourceError, TrainingError, UsageError
 from dsanet_cli.evaluate.evaluation import TruthFiles
