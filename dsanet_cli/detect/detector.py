@@ -21,7 +21,7 @@ from dsanet_cli.detect.analysis import Analysis, Detection, Scoring, SnippetFeat
 from dsanet_cli.detect.day import Day, first_file
 from dsanet_cli.detect.day_analysis import DayRun
 from dsanet_cli.detect.scan import ScanAnalysis
-from dsanet_cli.detect.settings import DetectSettings
+from dsanet_cli.detect.settings import DetectSettings, decoding_of
 from dsanet_cli.encoder.choices import CENTRE_CROP, DEFAULT_BATCH
 from dsanet_cli.encoder.device import (
     choose_device,
@@ -41,12 +41,12 @@ from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.head.inference import SnippetScores, score_window
 from dsanet_cli.models.directory import Model
 from dsanet_cli.pipeline.batcher import EncodedSnippet, FloatArray, FrameBatcher
-from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings, Watch, still_rule
+from dsanet_cli.pipeline.pipeline import Ahead, Collector, Pipeline, PipelineSettings, Watch, still_rule
 from dsanet_cli.timeline.facts import ModelFacts, Sampling, VideoFacts
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.video.mask import Mask
 from dsanet_cli.video.memory import MemoryReader
-from dsanet_cli.video.messages import Decoding, Notice
+from dsanet_cli.video.messages import Notice
 from dsanet_cli.video.options import ReadOptions
 from dsanet_cli.video.spans import SpanLine
 
@@ -108,9 +108,15 @@ class Detector:
         return self.pipeline(PipelineSettings()).run_one(source, self._analysis(source), lambda *_: None)
 
     def detect_many(
-        self, sources: Sequence[Source], settings: PipelineSettings, watch: Watch
+        self, sources: Sequence[Source], settings: PipelineSettings, watch: Watch, ahead: Ahead | None = None
     ) -> Generator[tuple[Source, Detection | DsanetError], None, None]:
         """Analyse videos and feature files; each comes with its detection or its error, as it is done.
+
+        Args:
+            sources: What to analyse.
+            settings: How the work is shared out.
+            watch: Is called with all that the decoders say.
+            ahead: Decoders that have begun already with the videos.
 
         Raises:
             ModelError: there are videos, and the encoder's weights are missing or do not fit.
@@ -127,7 +133,8 @@ class Detector:
         if days := [source for source in videos if isinstance(source.path, Day)]:
             yield from self._detect_days(days, settings, watch)
         if files := [source for source in videos if not isinstance(source.path, Day)]:
-            yield from self.detect_arriving(files, settings.for_videos(len(files)), watch)
+            pipeline = dataclasses.replace(self.pipeline(settings.for_videos(len(files))), ahead=ahead)
+            yield from pipeline.run(files, self._analysis, watch)
 
     def _detect_days(
         self, days: Sequence[Source], settings: PipelineSettings, watch: Watch
@@ -258,18 +265,9 @@ class Detector:
         Raises:
             ModelError: the encoder's weights are missing or do not fit.
         """
-        config = self.model.config
-        decoding = Decoding(
-            config.preprocessing.resize,
-            self.sampled_frames,
-            config.snippet_frames,
-            self.snippet_seconds,
-            scan=self.settings.scan_level is not None,
-            options=self.settings.reading,
-        )
         return Pipeline(
             self.load_encoder(),
-            decoding,
+            decoding_of(self.model.config, self.settings),
             self.batch_size,
             settings,
             reading=self.reading_of,

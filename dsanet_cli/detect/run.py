@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from dsanet_cli.detect.ahead import decoders_ahead
 from dsanet_cli.detect.day import files_of
 from dsanet_cli.detect.days import CameraRule, by_camera, join_days
 from dsanet_cli.detect.dry_run import describe, measure, plan_work
@@ -26,6 +27,7 @@ from dsanet_cli.files.folders import open_folder
 from dsanet_cli.files.paths import DEFAULT_PICTURE_FPS
 from dsanet_cli.files.sources import Listing, Source, find_sources, is_feature_file
 from dsanet_cli.names import printable
+from dsanet_cli.pipeline.pipeline import Ahead
 from dsanet_cli.pipeline.progress import BatchProgress
 from dsanet_cli.timeline.formats import RECORD, check_formats
 from dsanet_cli.timeline.recorded import check_start
@@ -193,6 +195,8 @@ class _Run:
             UsageError: a device or precision this machine does not have.
         """
         work = self.settings.work
+        from dsanet_cli.detect.runner import Runner  # noqa: PLC0415 - seconds of import
+
         runner = Runner(work, writes=False)
         settled = {source: runner.settled(source, self.skip_done) for source in sources}
         for source, result in settled.items():
@@ -220,6 +224,12 @@ class _Run:
         if self.settings.on_ray:
             self._analyse_on_ray(sources)
             return
+        with decoders_ahead(self.settings.work, sources, self.skip_done) as ahead:
+            self._analyse_here(sources, ahead)
+
+    def _analyse_here(self, sources: Sequence[Source], ahead: Ahead | None) -> None:
+        from dsanet_cli.detect.runner import Runner  # noqa: PLC0415 - seconds of import, while decoders are at work
+
         runner = Runner(self.settings.work)
         if not all(is_feature_file(source.path) for source in sources):
             runner.load_encoder(sources)
@@ -230,7 +240,7 @@ class _Run:
         self.printer.kept(sum(row.status == "ok" for row in self.rows), len(remaining), runner.outdated)
         with BatchProgress(remaining, self.settings.quiet) as progress:
             self._print_above(progress)
-            runner.run(remaining, progress.watch, partial(self._conclude, progress))
+            runner.run(remaining, progress.watch, partial(self._conclude, progress), ahead)
 
     def _analyse_on_ray(self, sources: Sequence[Source]) -> None:
         try:

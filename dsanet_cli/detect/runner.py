@@ -27,7 +27,7 @@ from dsanet_cli.files.sources import Source, is_feature_file
 from dsanet_cli.models.classes import read_classes
 from dsanet_cli.models.directory import Model, load_model
 from dsanet_cli.models.words import with_classes
-from dsanet_cli.pipeline.pipeline import Pipeline, Watch
+from dsanet_cli.pipeline.pipeline import Ahead, Pipeline, Watch
 from dsanet_cli.timeline.formats import FORMATS
 from dsanet_cli.timeline.text import DEMONSTRATION
 from dsanet_cli.timeline.timeline import Timeline
@@ -140,12 +140,12 @@ class Runner:
         """See ``Detector.device_failure``."""
         return self._detector.device_failure
 
-    def run(self, sources: Sequence[Source], watch: Watch, report: Report) -> None:
+    def run(self, sources: Sequence[Source], watch: Watch, report: Report, ahead: Ahead | None = None) -> None:
         """Analyse videos and feature files; whatever goes wrong with one of them is that one's alone.
 
         ``report`` is called from one other thread, where results are written beside the analysis.
         """
-        self._write(self._detector.detect_many(sources, self._settings.pipeline, watch), report)
+        self._write(self._detector.detect_many(sources, self._settings.pipeline, watch, ahead), report)
 
     def run_videos(self, sources: Iterable[Source | None], watch: Watch, report: Report) -> None:
         """As ``run``, for videos that become known one by one; see ``Detector.detect_arriving``."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from dsanet_cli.config import EventRule
+from dsanet_cli.config import EventRule, ModelConfig
 from dsanet_cli.detect.films import Film
 from dsanet_cli.detect.profile import Profile
 from dsanet_cli.files.paths import take_paths
@@ -14,6 +14,7 @@ from dsanet_cli.models.folders import BUILT_IN_MODEL
 from dsanet_cli.pipeline.pipeline import PipelineSettings
 from dsanet_cli.timeline.formats import DEFAULT_FORMATS
 from dsanet_cli.timeline.recorded import FROM_THE_FILE, ClockSettings
+from dsanet_cli.video.messages import Decoding
 from dsanet_cli.video.options import WHOLE, ReadOptions
 
 
@@ -47,6 +48,18 @@ class DetectSettings:
 
     def __post_init__(self) -> None:
         take_paths(self, "encoder_weights")
+
+
+def decoding_of(config: ModelConfig, settings: DetectSettings) -> Decoding:
+    """What a model's analysis decodes of a video."""
+    return Decoding(
+        config.preprocessing.resize,
+        settings.sampled_frames or config.sampled_frames,
+        config.snippet_frames,
+        settings.snippet_seconds or config.snippet_seconds,
+        scan=settings.scan_level is not None,
+        options=settings.reading,
+    )
 
 
 @dataclass(frozen=True)

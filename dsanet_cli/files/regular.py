@@ -29,9 +29,10 @@ def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
         OSError: see ``open_regular``, or it is larger.
     """
     with open_regular(path) as stream:
-        if os.fstat(stream.fileno()).st_size > limit:
+        size = os.fstat(stream.fileno()).st_size
+        if size > limit:
             raise OSError(0, f"Larger than {limit / 2**20:.0f} MiB", os.fspath(path))
-        return stream.read(limit)
+        return stream.read(size)  # memory for all of it is taken at once
 
 
 def check_inside(path: Path, folder: Path) -> None:

@@ -16,7 +16,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dsanet_cli.console import unexpected
 from dsanet_cli.encoder.choices import CENTRE_CROP
@@ -90,10 +90,14 @@ def still_rule(encoder: FrameEncoder, crops: Sequence[int], level: float | None)
 class _VideoTask(Task, Generic[R]):
     """A video in the pipeline, from its decoder to its result."""
 
-    def __init__(self, source: Source, job: DecodeJob, collector: Collector[R]) -> None:
+    collector: Collector[R]
+    """There from its first message on."""
+
+    def __init__(self, source: Source, job: DecodeJob, collector: Collector[R] | None) -> None:
         super().__init__(job)
         self.source = source
-        self.collector = collector
+        if collector is not None:
+            self.collector = collector
         self.encoding = 0
         """Snippets that the encoder has not given back."""
         self.end: Scanned | Finished | None = None
@@ -123,6 +127,8 @@ class Pipeline:
     """What to read of a video, where that is not the same for all."""
     reuse_still: float | None = None
     """Grey levels by which blocks of a picture may differ from the last one encoded for that to stand for it."""
+    ahead: Ahead | None = None
+    """Decoders that have begun already, with these or more videos."""
 
     @property
     def still(self) -> StillRule | None:
@@ -154,18 +160,57 @@ class Pipeline:
         return result
 
 
+class Ahead:
+    """Decoders that begin before there is an encoder; what they decode waits for it, as much as may wait.
+
+    Args:
+        sources: All videos; each has a decoder process of its own.
+        decoding: What is decoded of each.
+        settings: How the work is shared out.
+        frames_at_once: Frames that the encoder will work on, all its batches together; says how many may wait.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], decoding: Decoding, settings: PipelineSettings, frames_at_once: int
+    ) -> None:
+        filled = settings.for_videos(len(sources))
+        threads = _decoder_threads(filled)
+        self.decoding = decoding
+        self.tasks = [_VideoTask[Any](source, DecodeJob(source.path, decoding, threads), None) for source in sources]
+        self.pool = DecoderPool[_VideoTask[Any]](len(sources), filled.stall_timeout, _depth(decoding, frames_at_once))
+        self.pool.start(self.tasks)
+
+    def fits(self, sources: Iterable[Source | None], decoding: Decoding) -> bool:
+        """Whether what is being decoded is, or holds, what is to be decoded."""
+        return self.decoding == decoding and {task.source for task in self.tasks} >= set(sources)
+
+    def close(self) -> None:
+        """End the decoder processes, whatever they are at."""
+        self.pool.close()
+
+
+def _decoder_threads(settings: PipelineSettings) -> int:
+    cores = settings.cores or usable_cores()
+    return max(1, min(MOST_THREADS, cores // (settings.jobs or cores)))
+
+
+def _depth(decoding: Decoding, frames_at_once: int) -> int:
+    """Snippets that wait for the encoder at most."""
+    depth = WAITING_BATCHES * frames_at_once // decoding.sampled_frames
+    return max(1, min(depth, WAITING_BYTES // decoding.snippet_bytes))
+
+
 class _Run(Generic[R]):
     """The decoders at work, and what goes on between them and the collectors."""
 
     def __init__(self, pipeline: Pipeline, collector: Callable[[Source], Collector[R]], watch: Watch) -> None:
         settings, decoding = pipeline.settings, pipeline.decoding
-        cores = settings.cores or usable_cores()
-        jobs = settings.jobs or cores
-        depth = WAITING_BATCHES * pipeline.batch_size * pipeline.encoder.lanes // decoding.sampled_frames
-        depth = max(1, min(depth, WAITING_BYTES // decoding.snippet_bytes))
+        jobs = settings.jobs or settings.cores or usable_cores()
+        depth = _depth(decoding, pipeline.batch_size * pipeline.encoder.lanes)
         self._decoding = decoding
         self._reading = pipeline.reading
-        self._threads = max(1, min(MOST_THREADS, cores // jobs))
+        self._threads = _decoder_threads(settings)
+        self._ahead = pipeline.ahead
         self._pool = DecoderPool[_VideoTask[R]](jobs, settings.stall_timeout, depth)
         self._batcher = FrameBatcher[_VideoTask[R]](
             pipeline.encoder, pipeline.batch_size, pipeline.crops, pipeline.still
@@ -178,7 +223,7 @@ class _Run(Generic[R]):
 
     def results(self, sources: Iterable[Source | None]) -> Iterator[tuple[Source, R | DsanetError]]:
         """See ``Pipeline.run``."""
-        with contextlib.closing(self._pool.run(map(self._task, sources))) as messages:
+        with contextlib.closing(self._messages(sources)) as messages:
             for item in messages:
                 if item is None:
                     if self._held:
@@ -188,6 +233,24 @@ class _Run(Generic[R]):
                     yield from self._receive(task, message)
                 yield from self._advance(self._batcher.encoded())
         yield from self._advance(self._batcher.rest())
+
+    def _messages(
+        self, sources: Iterable[Source | None]
+    ) -> Generator[tuple[_VideoTask[R], Message] | None, None, None]:
+        ahead = self._ahead
+        if ahead is None:
+            return self._pool.run(map(self._task, sources))
+        wanted = list(sources)
+        if not ahead.fits(wanted, self._decoding):
+            ahead.close()
+            return self._pool.run(map(self._task, wanted))
+        for task in ahead.tasks:
+            if task.source in wanted:
+                task.collector = self._collector(task.source)
+            else:
+                task.over = True
+                task.cancel()
+        return ahead.pool.messages()
 
     def _task(self, source: Source | None) -> _VideoTask[R] | None:
         if source is None:

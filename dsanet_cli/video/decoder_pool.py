@@ -100,6 +100,7 @@ class DecoderPool(Generic[T]):
         self._decoders: list[DecoderProcess | None] = [None] * processes
         self._shares_memory = True
         self._closing = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def run(self, tasks: Iterable[T | None]) -> Generator[tuple[T, Message] | None, None, None]:
         """Decode all videos; messages of one come in order, and end with ``Finished`` or a ``VideoError``.
@@ -108,15 +109,23 @@ class DecoderPool(Generic[T]):
         to do but wait. ``tasks`` are asked for one by one, as decoders become free, from other threads than the
         caller's; they are None while there is none yet.
         """
+        self.start(tasks)
+        yield from self.messages()
+
+    def start(self, tasks: Iterable[T | None]) -> None:
+        """Begin to decode, as far as there is room for what nobody has asked for; ``close`` must follow."""
         source = _SharedTasks(tasks)
-        threads = [
+        self._threads = [
             threading.Thread(target=self._serve, args=(place, source), name=f"decoder {place}", daemon=True)
             for place in range(len(self._decoders))
         ]
-        for thread in threads:
+        for thread in self._threads:
             thread.start()
-        threading.Thread(target=self._watch, args=(threads,), name="watchdog", daemon=True).start()
-        running = len(threads)
+        threading.Thread(target=self._watch, args=(self._threads,), name="watchdog", daemon=True).start()
+
+    def messages(self) -> Generator[tuple[T, Message] | None, None, None]:
+        """What ``run`` yields, after ``start``."""
+        running = len(self._threads)
         try:
             while running:
                 try:
@@ -133,10 +142,11 @@ class DecoderPool(Generic[T]):
                     item.release()
                     self._room[item.place].release()
         finally:
-            self._abandon(threads)
+            self.close()
 
-    def _abandon(self, threads: list[threading.Thread]) -> None:
+    def close(self) -> None:
         """End all processes, and the threads too if the caller stopped early."""
+        threads = self._threads
         self._closing.set()
         self._kill_all()
         for room in self._room:
