@@ -84,7 +84,8 @@ class _Trunk(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         hidden = self.act(self.bn1(self.conv_stem(images)))
         hidden = self.act(self.bn2(self.conv_head(self.blocks(hidden))))
-        return functional.adaptive_avg_pool2d(hidden, 1).flatten(1)
+        means: Tensor = functional.adaptive_avg_pool2d(hidden, 1).flatten(1)
+        return means
 
 
 def _block(given: int, channels: int, side: int, stride: int, expansion: int) -> nn.Module:
@@ -128,8 +129,8 @@ class _Inverted(nn.Module):
     def forward(self, given: Tensor) -> Tensor:
         hidden = self.act(self.bn1(self.conv_pw(given)))
         hidden = self.act(self.bn2(self.conv_dw(hidden)))
-        hidden = self.bn3(self.conv_pwl(hidden))
-        return hidden + given if self.adds else hidden
+        result: Tensor = self.bn3(self.conv_pwl(hidden))
+        return result + given if self.adds else result
 
 
 class _SameConv(nn.Conv2d):

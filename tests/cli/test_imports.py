@@ -26,6 +26,7 @@ for line, allowed in (
     ("report results", ""),
     (f"detect {features} --model {model} -o found -f csv", "torch av"),
     (f"detect {video} --model {model} -o found -f csv", "torch av"),
+    (f"detect {video} --model street -o found -f csv --overwrite", "torch av"),
     (f"extract {video} --model {model} -o features", "torch av"),
 ):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
