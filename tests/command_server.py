@@ -57,7 +57,8 @@ if __name__ == "__main__":
 
     from dsanet_cli.cli.app import main
 
-    for module in ("calibrate.run", "detect.run", "evaluate.run", "extract.run", "train.run", "timeline.plot"):
+    runs = ("calibrate.run", "detect.run", "detect.runner", "evaluate.run", "extract.run", "train.run")
+    for module in (*runs, "encoder.clip", "timeline.plot"):  # the last ones are imported where they are needed
         importlib.import_module(f"dsanet_cli.{module}")
     gc.freeze()  # else each command goes through all of this again as it ends
 
