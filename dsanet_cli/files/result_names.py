@@ -117,7 +117,8 @@ def is_made_film(path: Path) -> bool:
     with_scores, copy = path.name.removesuffix(SCORES_FILM), path.name.removesuffix(f".{PROXY}")
     if with_scores != path.name:
         return path.with_name(f"{with_scores}.json").exists()
-    return copy != path.name and path.with_name(f"{copy}.html").exists()
+    day = re.sub(r"\.[0-9]+$", "", copy)  # whose files have a copy each
+    return copy != path.name and any(path.with_name(f"{page}.html").exists() for page in (copy, day))
 
 
 def is_made_folder(folder: Path) -> bool:

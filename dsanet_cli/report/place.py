@@ -31,6 +31,10 @@ class VideoPlace:
     said: str
     """Why there is nothing to play, where ``sources`` are empty; else where the video was when it was analysed."""
 
+    def with_copy(self, copy: str) -> VideoPlace:
+        """The same with the URL of a small copy, which is tried first."""
+        return replace(self, sources=(copy, *self.sources))
+
 
 def video_place(facts: VideoFacts, folder: Path | None) -> VideoPlace:
     """Where a page in ``folder`` finds the video; None is a folder behind a URL, from which nothing leads to it.

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from dsanet_cli.files.folders import LocalFolder
 from dsanet_cli.report.film_process import run_apart
-from dsanet_cli.timeline.timeline import Timeline
+from dsanet_cli.timeline.facts import VideoFacts
 
 HEIGHT = 360
 """Pixels at most."""
@@ -16,14 +16,13 @@ TICKS = 90_000
 """Per second."""
 
 
-def make_proxy(video: Path, copy: Path, timeline: Timeline) -> None:
-    """Write ``copy``, whole or not at all, with the times that the timeline has.
+def make_proxy(video: Path, copy: Path, facts: VideoFacts) -> None:
+    """Write ``copy``, whole or not at all, with the times that the analysis has found.
 
     Raises:
         VideoError: the video cannot be decoded.
         OutputError: the copy cannot be written.
     """
-    facts = timeline.video
     fps = facts.fps if facts.fps_from is not None else None
     run_apart(video, PurePath(copy.name), LocalFolder(copy.parent), write_proxy, video, copy, facts.stream, fps)
 

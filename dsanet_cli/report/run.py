@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from dsanet_cli.console import plain_console, print_error, progress_bar
-from dsanet_cli.errors import DsanetError, OutputError, UsageError
+from dsanet_cli.errors import DsanetError, OutputError, UsageError, VideoError
 from dsanet_cli.files.folders import Folder, open_folder
 from dsanet_cli.files.result_names import PROXY, REVIEW
 from dsanet_cli.files.typed import scheme_of
 from dsanet_cli.report.place import file_facts, href, local_video, plays_everywhere, video_place
 from dsanet_cli.report.proxy import make_proxy
 from dsanet_cli.report.results import Result, ResultFile, find_results, read_result
+from dsanet_cli.timeline.facts import VideoFacts
 from dsanet_cli.version import __version__
 
 PROGRAM = f"dsanet {__version__}"
@@ -84,22 +85,20 @@ class FolderPages:
         self._only_there = only_there
         self._quiet = quiet
         self._early = 0
-        self._is_indexed = False
-        """Whether pages lead to an index."""
+        """Pages that are written; they lead to an index."""
 
     def add(self, name: PurePath, several: bool) -> None:
         """Write the page of a result that is done; what goes wrong is tried again, and reported, at the end.
 
         Args:
             name: Of the JSON file, below the folder.
-            several: Whether the run has several, so that there will be an index.
+            several: Whether the run has several, so that there will be an index; that of a single one can wait.
         """
         file = ResultFile(self._root, name)
         with contextlib.suppress(DsanetError):
-            if not (self._only_there and not self._folder.exists(_page_name(file))):
-                _Run(ReportSettings((self._root,), quiet=True)).write_page(file, several)
+            if several and (not self._only_there or self._folder.exists(_page_name(file))):
+                _Run(ReportSettings((self._root,), quiet=True)).write_page(file)
                 self._early += 1
-                self._is_indexed |= several
 
     def finish(self, names: Sequence[PurePath]) -> int:
         """Write the pages that are not there yet, and the index, which has all in the folder.
@@ -119,7 +118,7 @@ class FolderPages:
             return 0
         run = _Run(ReportSettings((self._root,), quiet=self._quiet), self._early)
         listed = [file for file in find_results([self._root]) if isinstance(file, ResultFile)]
-        run.write(stale, listed, self._is_indexed)
+        run.write(stale, listed, indexed=self._early > 0)
         return run.failed
 
 
@@ -166,21 +165,29 @@ class _Run:
             place = open_folder(target)
             self._log.print(f"{self.done} page{'s' * (self.done > 1)} in {place}; open {place}{last}")
 
-    def write_page(self, file: ResultFile, several: bool) -> None:
-        """Write the page of a result beside it.
+    def write_page(self, file: ResultFile) -> None:
+        """Write the page of one of several results beside it.
 
         Raises:
             OutputError: the result is damaged, or the page cannot be written.
         """
-        self._write_page(file, read_result(file), file.root, _page_name(file), several)
+        self._write_page(file, read_result(file), file.root, _page_name(file), several=True)
 
     def _write_page(self, file: ResultFile, result: Result, target: str, page: PurePath, several: bool) -> None:
         from dsanet_cli.report.page import render_page  # noqa: PLC0415  (Jinja2, only where it is needed)
         from dsanet_cli.report.view import page_data  # noqa: PLC0415
 
         place = None if scheme_of(target) else Path(target, page).parent
+        video = result.timeline.video
+        places = [video_place(facts, place) for facts in file_facts(video)]
         copy = None
-        if place is not None:
+        if place is not None and video.files:
+            copies = self._copies_of_day(file, result, place)
+            places = [
+                found if one is None else found.with_copy(href(one, place))
+                for found, one in zip(places, copies, strict=True)
+            ]
+        elif place is not None:
             copy = self._copy(file, result, place)
         folder, listing = open_folder(target), PurePath(INDEX_FILE)
         listed = several or (folder.exists(listing) and _is_page(folder, listing))
@@ -189,8 +196,8 @@ class _Run:
             result.timeline,
             file.stem,
             result.sha256,
-            video_place(result.timeline.video, place),
-            [video_place(facts, place) for facts in file_facts(result.timeline.video)],
+            video_place(video, place),
+            places,
             None if copy is None or place is None else href(copy, place),
             result.thumbnails,
             result.review,
@@ -202,15 +209,29 @@ class _Run:
     def _copy(self, file: ResultFile, result: Result, place: Path) -> Path | None:
         """The small copy of the video, if there is one or one is to be made."""
         copy, facts = place / f"{file.stem}.{PROXY}", result.timeline.video
-        if facts.files:  # which are not joined
-            return None
         video = local_video(facts, Path(file.root, file.name).parent)
-        if self._settings.proxy and not plays_everywhere(facts) and facts.codec is not None:
+        if self._wants_copy(facts):
             if video is None:
                 raise OutputError(f"{file}: its video is not there ({facts.real_path or facts.path}); --proxy needs it")
-            if not copy.exists() or copy.stat().st_mtime < video.stat().st_mtime:
-                make_proxy(video, copy, result.timeline)
+            _bring_up_to_date(copy, video, facts)
         return copy if copy.exists() else None
+
+    def _copies_of_day(self, file: ResultFile, result: Result, place: Path) -> list[Path | None]:
+        """As ``_copy``, for each file of a camera's day; one that is gone or damaged has none, as its error says."""
+        copies = []
+        for number, facts in enumerate(file_facts(result.timeline.video), 1):
+            copy = place / f"{file.stem}.{number}.{PROXY}"
+            video = local_video(facts, Path(file.root, file.name).parent)
+            if video is not None and self._wants_copy(facts):
+                try:
+                    _bring_up_to_date(copy, video, facts)
+                except VideoError as error:
+                    self.report(error)
+            copies.append(copy if copy.exists() else None)
+        return copies
+
+    def _wants_copy(self, facts: VideoFacts) -> bool:
+        return self._settings.proxy and not plays_everywhere(facts) and facts.codec is not None
 
     def _write(self, target: str, name: PurePath, text: str) -> None:
         """Write a page, unless something else is in its place.
@@ -226,6 +247,12 @@ class _Run:
             )
         with folder.write(name, "w") as stream:
             stream.write(text)
+
+
+def _bring_up_to_date(copy: Path, video: Path, facts: VideoFacts) -> None:
+    """Make the small copy of a video, unless there is one that is newer."""
+    if not copy.exists() or copy.stat().st_mtime < video.stat().st_mtime:
+        make_proxy(video, copy, facts)
 
 
 def _is_page(folder: Folder, name: PurePath) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import os
@@ -22,6 +23,7 @@ from dsanet_cli.detect.settings import RunnerSettings
 from dsanet_cli.files.folders import RemoteFolder
 from dsanet_cli.files.sources import find_sources
 from dsanet_cli.report.run import FolderPages, ReportSettings, run_report
+from dsanet_cli.timeline.facts import FilePart
 from dsanet_cli.timeline.thumbnails import read_thumbnails
 
 
@@ -243,3 +245,22 @@ def test_where_all_others_failed_the_index_has_one(tmp_path):
     others.add(PurePath("new.json"), several=True)
     assert others.finish([PurePath("new.json")]) == 0
     assert not (tmp_path / "new.html").exists(), "no page was asked for"
+
+
+def test_the_files_of_a_day_have_a_copy_each(tmp_path):
+    video = write_video(tmp_path / "yard.avi", frames=30, codec="mpeg4")
+    paths = str(video), str(tmp_path / "gone.avi")
+    files = tuple(FilePart(path, 10.0 * at, 10.0 * at + 10, real_path=path) for at, path in enumerate(paths))
+    timeline = make_timeline("yard/2026-11-27")
+    facts = dataclasses.replace(timeline.video, camera="yard", codec="mpeg4", files=files)
+    result = write_result(tmp_path / "out", dataclasses.replace(timeline, video=facts), "2026-11-27")
+    assert run_report(ReportSettings((str(result),), proxy=True, quiet=True)).failed == 0
+    copies = [path.name for path in (tmp_path / "out").glob("*.proxy.mp4")]
+    assert copies == ["2026-11-27.1.proxy.mp4"]
+    page = result.with_suffix(".html").read_text(encoding="utf-8")
+    assert '"sources": ["2026-11-27.1.proxy.mp4", "../yard.avi"' in page
+    assert '"sources": ["../gone.avi"' in page
+    with av.open(str(tmp_path / "out" / copies[0])) as copy:
+        assert copy.streams.video[0].codec_context.name == "h264"
+        assert len(list(copy.decode(video=0))) == 30
+    assert find_sources([str(tmp_path / "out")], True, None).sources == (), "a copy is no source"
