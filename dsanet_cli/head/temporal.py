@@ -47,6 +47,37 @@ class LocalAttentionBlock(nn.Module):
         return attended.reshape(x.shape)
 
 
+class AttentionWindows:
+    """The attention windows of a batch, those of nothing but padding once for all videos, in which they are the same.
+
+        a a | a . | . .   pack →   a a | a . | b b | b b | b .   of their own
+        b b | b b | b .   ← unpack       . . | . . | . .         of padding, at each place
+
+    Args:
+        lengths: (B,), each from 1 to T.
+        count: T.
+        window: snippets that attend to each other; divides T.
+    """
+
+    def __init__(self, lengths: Tensor, count: int, window: int) -> None:
+        self._shape = (len(lengths), count)
+        self._window = window
+        starts = torch.arange(0, count, window, device=lengths.device)
+        self._own = (starts < lengths[:, None]).flatten().nonzero()[:, 0]
+
+    def pack(self, x: Tensor, padding: Tensor) -> Tensor:
+        """Snippets (B, T, D) and what padding is at each place (T, D) → (windows, window, D)."""
+        own = x.reshape(-1, self._window, x.shape[2])[self._own]
+        return torch.cat([own, padding.reshape(-1, *own.shape[1:])])
+
+    def unpack(self, windows: Tensor) -> Tensor:
+        """(windows, window, D) → (B, T, D)."""
+        batch, count = self._shape
+        own, padding = windows[: len(self._own)], windows[len(self._own) :]
+        whole = padding.expand(batch, *padding.shape).flatten(0, 1).index_copy(0, self._own, own)
+        return whole.reshape(batch, count, -1)
+
+
 class GraphLayer(nn.Module):
     """Graph convolution with a residual: A (x W) + r(x).
 
@@ -107,6 +138,7 @@ class TemporalEncoder(nn.Module):
         self.position_embeddings = nn.Parameter(torch.empty(config.window, width))
         if not self.position_embeddings.is_meta:  # which holds nothing, and to fill it imports torch's compiler
             nn.init.normal_(self.position_embeddings, std=0.01)
+        self.window = config.attention_window
         self.blocks = nn.ModuleList(
             LocalAttentionBlock(width, config.temporal_heads, config.attention_window)
             for _ in range(config.temporal_layers)
@@ -117,13 +149,21 @@ class TemporalEncoder(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """X (B, T, D) zero-padded beyond ``lengths`` (B,) → V (B, T, D); T is the configured window."""
-        x = features + self.position_embeddings
-        for block in self.blocks:
-            x = block(x)
+        x = self._locally_attended(features + self.position_embeddings, lengths)
         alike = _branch(self.similarity_branch, x, similarity_adjacency(x, lengths))  # (B, T, D/2)
         close = _branch(self.distance_branch, x, distance_adjacency(x))  # (B, T, D/2)
         visual: Tensor = self.linear(torch.cat([alike, close], dim=-1))
         return visual
+
+    def _locally_attended(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Snippets with their positions (B, T, D) → the same shape."""
+        windows = None
+        if self.training and x.shape[1] % self.window == 0:
+            windows = AttentionWindows(lengths, x.shape[1], self.window)
+            x = windows.pack(x, self.position_embeddings)
+        for block in self.blocks:
+            x = block(x)
+        return x if windows is None else windows.unpack(x)
 
 
 def _branch(layers: nn.ModuleList, x: Tensor, adjacency: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from dsanet_cli.config import HeadConfig
 from dsanet_cli.head.temporal import (
+    AttentionWindows,
     GraphLayer,
     LocalAttentionBlock,
     TemporalEncoder,
@@ -89,3 +90,35 @@ def test_starts_with_small_position_embeddings() -> None:
     torch.manual_seed(0)
     encoder = TemporalEncoder(dataclasses.replace(SMALL, window=256, width=64))
     assert encoder.position_embeddings.std().item() == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize("window", [12, 10])
+@pytest.mark.parametrize("lengths", [(12, 4, 5, 1), (3, 2, 1, 4), (12, 12, 12, 12)])
+def test_windows_of_padding_once_for_all_videos_change_nothing(window: int, lengths: tuple[int, ...]) -> None:
+    """Training computes them once; so it is only where attention windows divide the whole, which 10 are not."""
+    torch.manual_seed(0)
+    encoder = TemporalEncoder(dataclasses.replace(SMALL, window=window))
+    valid = torch.tensor(lengths).clamp(max=window)
+    features = torch.randn(4, window, 16).masked_fill((torch.arange(window) >= valid[:, None])[:, :, None], 0.0)
+    weights = torch.randn(4, window, 16)  # each padding of each video on its own
+    results, gradients = [], []
+    for training in (True, False):
+        results.append(encoder.train(training)(features, valid))
+        encoder.zero_grad()
+        (results[-1] * weights).sum().backward()
+        gradients.append({name: p.grad for name, p in encoder.named_parameters()})
+    torch.testing.assert_close(results[0], results[1])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-4)
+
+
+def test_attention_is_spared_windows_of_padding() -> None:
+    windows = AttentionWindows(torch.tensor([12, 4, 5]), 12, 4)
+    x = torch.randn(3, 12, 2)
+    padding = torch.randn(12, 2)
+    packed = windows.pack(x, padding)
+    expected = [x[0, :4], x[0, 4:8], x[0, 8:], x[1, :4], x[2, :4], x[2, 4:8], padding[:4], padding[4:8], padding[8:]]
+    assert packed.tolist() == torch.stack(expected).tolist()
+    whole = windows.unpack(packed)
+    assert torch.equal(whole[0], x[0])
+    assert torch.equal(whole[1], torch.cat([x[1, :4], padding[4:]]))
+    assert torch.equal(whole[2], torch.cat([x[2, :8], padding[8:]]))
