@@ -177,7 +177,7 @@ def test_ctrl_c_while_the_model_loads_leaves_an_earlier_summary_alone(videos, ti
 
 
 def test_what_ends_the_run_midway_leaves_a_summary_of_what_was_done(tiny_model, tmp_path, monkeypatch):
-    def run_half(self, sources, watch, report):
+    def run_half(self, sources, watch, report, ahead):
         report(sources[0], VideoError("a: broken"))
         raise UsageError("no more memory")
 
