@@ -32,7 +32,7 @@ def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
         size = os.fstat(stream.fileno()).st_size
         if size > limit:
             raise OSError(0, f"Larger than {limit / 2**20:.0f} MiB", os.fspath(path))
-        return stream.read(size)  # memory for all of it is taken at once
+        return stream.read(size)  # which sets aside as many bytes as it is asked for
 
 
 def check_inside(path: Path, folder: Path) -> None:
