@@ -150,12 +150,12 @@ def main() -> None:
 def save_scenes(
     directory: Path, clip: open_clip.CLIP, model: DSANet, text_features: torch.Tensor, config: ModelConfig
 ) -> None:
-    """Write the model directory, both CLIP towers in half precision."""
+    """Write the model directory; weights in half precision, as the CLIP towers' are already."""
     image_tower, text_tower = TrainingEncoder(ENCODER, PREPROCESSING, SAMPLED_FRAMES, clip).towers()
     save_model(
         directory,
         config,
-        head=model.head.state_dict(),
+        head={name: tensor.half() for name, tensor in model.head.state_dict().items()},
         text_features=text_features,
         image_tower=image_tower,
         text_tower=text_tower,
