@@ -10,7 +10,7 @@ import typer
 from dsanet_cli.cli.options import (
     SOME_FAILED,
     BatchSize,
-    Device,
+    EncoderDevice,
     EncoderPrecision,
     EncoderWeights,
     Jobs,
@@ -50,7 +50,7 @@ def calibrate(
     ] = None,
     region: RegionText = None,
     mask: MaskFile = None,
-    device: Device = "auto",
+    device: EncoderDevice = "auto",
     precision: EncoderPrecision = "auto",
     batch_size: BatchSize = None,
     encoder_weights: EncoderWeights = None,

@@ -15,7 +15,7 @@ from dsanet_cli.cli.options import (
     SOME_FAILED,
     STDOUT,
     BatchSize,
-    Device,
+    EncoderDevice,
     EncoderPrecision,
     EncoderWeights,
     Engine,
@@ -101,7 +101,7 @@ def detect(
             min=0.1, max=60, help="Seconds of a snippet, at any frame rate. (default: what the model was trained with)"
         ),
     ] = None,
-    device: Device = "auto",
+    device: EncoderDevice = "auto",
     precision: EncoderPrecision = "auto",
     batch_size: BatchSize = None,
     encoder_weights: EncoderWeights = None,

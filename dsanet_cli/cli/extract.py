@@ -13,7 +13,7 @@ from dsanet_cli.cli.options import (
     QUIET_AND_VERBOSE,
     SOME_FAILED,
     BatchSize,
-    Device,
+    EncoderDevice,
     EncoderPrecision,
     EncoderWeights,
     Jobs,
@@ -83,7 +83,7 @@ def extract(
     verify: Annotated[
         Path | None, typer.Option(help="Compare this published feature file with one video, and write nothing.")
     ] = None,
-    device: Device = "auto",
+    device: EncoderDevice = "auto",
     precision: EncoderPrecision = "auto",
     batch_size: BatchSize = None,
     jobs: Jobs = None,

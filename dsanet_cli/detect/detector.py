@@ -24,12 +24,13 @@ from dsanet_cli.detect.scan import ScanAnalysis
 from dsanet_cli.detect.settings import DetectSettings, decoding_of
 from dsanet_cli.encoder.choices import CENTRE_CROP, DEFAULT_BATCH
 from dsanet_cli.encoder.device import (
-    choose_device,
+    choose_encoder_device,
     choose_precision,
     first_line,
     is_device_failure,
     is_out_of_memory,
     precision_name,
+    torch_device,
 )
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.encoder.tower import tower_sha256
@@ -61,7 +62,7 @@ class Detector:
     def __init__(self, model: Model, settings: DetectSettings) -> None:
         self.model = model
         self.settings = settings
-        self.device = choose_device(settings.device)
+        self.device = choose_encoder_device(settings.device)
         self.dtype = choose_precision(settings.precision, self.device)
         self.sampled_frames = settings.sampled_frames or model.config.sampled_frames
         self.snippet_seconds = settings.snippet_seconds or model.config.snippet_seconds
@@ -69,7 +70,8 @@ class Detector:
         self.rule = settings.events or model.config.events
         # Nothing can be copied back from a GPU that has failed.
         self._spare = (model.head, model.text_features)
-        self._scorer = (copy.deepcopy(model.head).to(self.device), model.text_features.to(self.device))
+        self._scores_on = torch_device(self.device)
+        self._scorer = (copy.deepcopy(model.head).to(self._scores_on), model.text_features.to(self._scores_on))
         self._scoring_failure: str | None = None
         self._notices: deque[str] = deque()
         """While there is no encoder, which has its own."""
@@ -240,7 +242,7 @@ class Detector:
         try:
             return score_window(head, torch.from_numpy(features), text_features, temperature)
         except RuntimeError as error:
-            if self._scorer is self._spare or not is_device_failure(error, self.device):
+            if self._scorer is self._spare or not is_device_failure(error, self._scores_on):
                 raise
             self._notice_failure(error)
         self._scorer = head, text_features = self._spare
@@ -255,7 +257,7 @@ class Detector:
         reason = first_line(error)
         if self.device_failure is None:  # else it is known already
             notices = self._notices if self._encoder is None else self._encoder.notices
-            notices.append(f"{self.device} failed ({reason}); the CPU takes over the scoring")
+            notices.append(f"{self._scores_on} failed ({reason}); the CPU takes over the scoring")
         if not is_out_of_memory(error):
             self._scoring_failure = reason
 

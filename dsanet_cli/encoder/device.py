@@ -2,12 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 
+from dsanet_cli.encoder import openvino_library
 from dsanet_cli.errors import UsageError
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 _OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+
+
+@dataclass(frozen=True)
+class OpenvinoDevice:
+    """A device that OpenVINO computes on."""
+
+    name: str
+    """``CPU``, ``GPU``, ``GPU.1``, ``NPU``: as OpenVINO calls it."""
+    type: ClassVar[str] = "openvino"
+
+    def __str__(self) -> str:
+        return f"openvino:{self.name}"
+
+
+Device = torch.device | OpenvinoDevice
+"""Where frames are encoded."""
+
+
+def choose_encoder_device(name: str) -> Device:
+    """The device for a name that ``choose_device`` knows, or for ``openvino:NAME``.
+
+    Raises:
+        UsageError: no such device here, or OpenVINO is not installed.
+    """
+    kind, _, rest = name.partition(":")
+    if kind != OpenvinoDevice.type:
+        return choose_device(name)
+    openvino_library.check_installed(f"--device {name}")
+    present = openvino_library.devices()
+    if rest.upper() not in present:
+        known = ", ".join(f"{kind}:{each}" for each in present)
+        raise UsageError(f"--device {name}: not available on this machine; OpenVINO finds {known}")
+    return OpenvinoDevice(rest.upper())
+
+
+def torch_device(device: Device) -> torch.device:
+    """Where torch computes what goes before and after an encoder on ``device``."""
+    return device if isinstance(device, torch.device) else torch.device("cpu")
+
+
+def uses_openvino(device: Device, dtype: torch.dtype) -> bool:
+    """Whether OpenVINO encodes: torch has nothing for int8."""
+    return isinstance(device, OpenvinoDevice) or dtype == torch.int8
 
 
 def choose_device(name: str) -> torch.device:
@@ -34,23 +81,41 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The encoder's number format; ``auto`` is bfloat16 where the hardware is known to multiply in it, else float32.
+def choose_precision(name: str, device: Device) -> torch.dtype:
+    """The encoder's number format.
+
+    ``auto`` is bfloat16 where the hardware is known to multiply in it, float16 on OpenVINO's devices other than CPUs,
+    else float32.
 
     Raises:
-        UsageError: an unknown name, or float16 on a CPU, which has no arithmetic for it.
+        UsageError: an unknown name, or a format that the device does not have.
     """
+    if name != "auto" and name not in PRECISIONS:
+        raise UsageError(f"--precision {name}: use auto, {', '.join(PRECISIONS)}")
+    if isinstance(device, OpenvinoDevice):
+        return _choose_openvino_precision(name, device)
     if name == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
-    if name not in PRECISIONS:
-        raise UsageError(f"--precision {name}: use auto, {', '.join(PRECISIONS)}")
     if name == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16: not on a CPU; use bf16 or fp32")
+    if name == "int8":
+        if device.type != "cpu":
+            raise UsageError(f"--precision int8: not on {device}; add --device cpu, or use bf16 or fp16 there")
+        openvino_library.check_installed("--precision int8")
+    return PRECISIONS[name]
+
+
+def _choose_openvino_precision(name: str, device: OpenvinoDevice) -> torch.dtype:
+    known = openvino_library.precisions(device.name)
+    if name == "auto":
+        return PRECISIONS[next(each for each in ("bf16", "fp16", "fp32", "int8") if each in known)]
+    if name not in known:
+        raise UsageError(f"--precision {name}: not on {device}; use auto, {', '.join(known)}")
     return PRECISIONS[name]
 
 
 def precision_name(dtype: torch.dtype) -> str:
-    """``fp32``, ``bf16`` or ``fp16``."""
+    """``fp32``, ``bf16``, ``fp16`` or ``int8``."""
     return next(name for name, known in PRECISIONS.items() if known == dtype)
 
 
@@ -59,7 +124,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY)
 
 
-def is_device_failure(error: RuntimeError, device: torch.device) -> bool:
+def is_device_failure(error: RuntimeError, device: Device) -> bool:
     """Whether something failed on a device that the CPU can do in its place."""
     return device.type != "cpu" or "CUDA error" in str(error)
 

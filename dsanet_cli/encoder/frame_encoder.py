@@ -7,7 +7,6 @@ import copy
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -17,41 +16,41 @@ from torch import Tensor, nn
 
 from dsanet_cli.config import Preprocessing
 from dsanet_cli.encoder.choices import CENTRE_CROP
-from dsanet_cli.encoder.device import first_line, is_device_failure, is_out_of_memory
+from dsanet_cli.encoder.device import Device, first_line, is_device_failure, is_out_of_memory, precision_name
 from dsanet_cli.encoder.folding import fold_batch_norms
+from dsanet_cli.encoder.images import crop_images, normalise_images
+from dsanet_cli.encoder.placing import place_tower
+from dsanet_cli.encoder.trial import check_agreement, some_frames
 from dsanet_cli.errors import UsageError
 
+_CPU = torch.device("cpu")
 _ONE_AT_A_TIME = threading.Lock()
 
 
 class _Tower:
     """An image tower where it is, with what it takes to feed it."""
 
-    def __init__(
-        self, module: nn.Module, preprocessing: Preprocessing, device: torch.device, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, module: nn.Module, preprocessing: Preprocessing, device: Device, dtype: torch.dtype) -> None:
         self.device = device
         self.dtype = dtype
-        # Pictures come as (n, H, W, 3), which convolutions also work on fastest.
-        self._module = module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last).eval()
+        self.placed = place_tower(module, preprocessing, device, dtype)
         self._crop = preprocessing.crop
-        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
-        self._std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
+        self._mean = torch.tensor(preprocessing.mean, device=self.placed.device).view(1, 3, 1, 1)
+        self._std = torch.tensor(preprocessing.std, device=self.placed.device).view(1, 3, 1, 1)
 
     @torch.inference_mode()
     def encode(self, frames: NDArray[np.uint8], crop: int) -> NDArray[np.float32]:
         # Copied as they are: rearranging and cropping is quicker on a GPU.
-        images = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2)
+        images = torch.from_numpy(frames).to(self.placed.device).permute(0, 3, 1, 2)
         features = self.embed(self.normalise(crop_images(images, self._crop, crop)))
         return features.float().cpu().numpy()
 
     def normalise(self, images: Tensor) -> Tensor:
-        return ((images.float() / 255 - self._mean) / self._std).to(self.dtype)
+        return normalise_images(images, self._mean, self._std).to(self.placed.dtype)
 
     @torch.inference_mode()
     def embed(self, images: Tensor) -> Tensor:
-        features: Tensor = self._module(images.to(self.device, self.dtype))
-        return features
+        return self.placed.tower(images.to(self.placed.device, self.placed.dtype))
 
 
 class FrameEncoder:
@@ -63,30 +62,38 @@ class FrameEncoder:
 
     Where a batch does not fit the device's memory, it is encoded in halves, and so are all after it. Where the device
     fails, a copy of the tower goes on on the CPU. ``notices`` then holds a line for the person who watches.
+
+    What OpenVINO computes is compared with the exact tower on the first frames that come, before it is trusted.
+
+    Raises:
+        UsageError: OpenVINO cannot take the tower, or what it makes of it differs too much.
     """
 
     def __init__(
         self,
         tower: nn.Module,
         preprocessing: Preprocessing,
-        device: torch.device,
+        device: Device,
         dtype: torch.dtype,
     ) -> None:
         self.preprocessing = preprocessing
         tower = fold_batch_norms(tower)
         # Nothing can be copied back from a GPU that has failed.
-        self._spare: nn.Module | None = tower if device.type == "cpu" else copy.deepcopy(tower)
+        self._spare: nn.Module | None = copy.deepcopy(tower) if device.type in ("cuda", "mps") else tower
         self._tower = _Tower(tower, preprocessing, device, dtype)
+        self._exact = None if self._tower.placed.exact else _Tower(tower, preprocessing, _CPU, torch.float32)
+        """What is yet to be compared with."""
+        self._trying = threading.Lock()
         self._most = sys.maxsize
         self._threads = torch.get_num_threads()  # lanes have a number of their own
         self._lock = threading.Lock()
-        self.notices: deque[str] = deque()
+        self.notices: deque[str] = deque(filter(None, [self._tower.placed.notice]))
         self.failure: str | None = None
         """What the device failed with, other than a lack of memory, once the CPU has taken over."""
-        self._open_lanes({"cpu": self._threads, "cuda": 2}.get(device.type, 1))
+        self._open_lanes(self._tower.placed.lanes)
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> Device:
         """Where frames are encoded, as things stand."""
         return self._tower.device
 
@@ -100,7 +107,12 @@ class FrameEncoder:
         self._pool.shutdown()
 
     def submit(self, frames: NDArray[np.uint8], crop: int = CENTRE_CROP) -> Future[NDArray[np.float32]]:
-        """``encode`` in the next free lane."""
+        """``encode`` in the next free lane.
+
+        Raises:
+            UsageError: an encoder of OpenVINO differs too much from the exact one; nothing must be made with it.
+        """
+        self._try_on(frames, crop)
         future: Future[NDArray[np.float32]] = self._pool.submit(self.encode, frames, crop)
         return future
 
@@ -119,8 +131,13 @@ class FrameEncoder:
             (n, D) float32.
 
         Raises:
-            UsageError: not even one frame fits the memory, of the CPU either.
+            UsageError: not even one frame fits the memory, of the CPU either; or an encoder of OpenVINO differs too
+                much from the exact one.
         """
+        self._try_on(frames, crop)
+        return self._encode(frames, crop)
+
+    def _encode(self, frames: NDArray[np.uint8], crop: int) -> NDArray[np.float32]:
         parts: list[NDArray[np.float32]] = []
         done = 0
         while done < len(frames) or not parts:
@@ -129,6 +146,19 @@ class FrameEncoder:
                 parts.append(features)
                 done += len(part)
         return np.concatenate(parts)
+
+    def _try_on(self, frames: NDArray[np.uint8], crop: int) -> None:
+        """Before the first frames are encoded: make sure that an encoder of OpenVINO does it as the exact one does."""
+        if self._exact is None:
+            return
+        with self._trying:
+            if self._exact is not None and len(frames):
+                few = some_frames(frames)
+                precision = precision_name(self.dtype)
+                check_agreement(self._encode(few, crop), self._exact.encode(few, crop), precision, "the first video")
+                self._exact = None
+                if not self._tower.placed.may_move:
+                    self._spare = None  # much memory for nothing
 
     def normalise(self, images: Tensor) -> Tensor:
         """(n, 3, h, w) uint8 to the tower's normalised input in its number format."""
@@ -179,8 +209,8 @@ class FrameEncoder:
                 return True
             if self._spare is None:
                 return False
-            dtype = torch.float32 if tower.dtype == torch.float16 else tower.dtype
-            self._tower = _Tower(self._spare, self.preprocessing, torch.device("cpu"), dtype)
+            dtype = torch.bfloat16 if tower.dtype == torch.bfloat16 else torch.float32
+            self._tower = _Tower(self._spare, self.preprocessing, _CPU, dtype)
             self._spare = None
             self._open_lanes(self._threads)
             self.notices.append(f"{tower.device} failed ({reason}); encoding goes on on the CPU, which is slower")
@@ -191,10 +221,10 @@ class FrameEncoder:
         self._pool = ThreadPoolExecutor(lanes, "encoder", initializer=_prepare_lane, initargs=(self.device,))
 
 
-def _prepare_lane(device: torch.device) -> None:
+def _prepare_lane(device: Device) -> None:
     """Set up the calling thread as a lane."""
     _compute_alone()
-    if device.type == "cuda":
+    if isinstance(device, torch.device) and device.type == "cuda":
         torch.cuda.set_stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
 
 
@@ -210,17 +240,3 @@ def _compute_alone() -> None:
         resetter = threading.Thread(target=torch.set_num_threads, args=(others,))
         resetter.start()
         resetter.join()
-
-
-def crop_images(images: Tensor, size: Sequence[int], crop: int) -> Tensor:
-    """One of the ten crops of (n, 3, H, W) images, as (n, 3, h, w)."""
-    (height, width), (h, w) = images.shape[2:], size
-    top, left = {
-        0: ((height - h) // 2, (width - w) // 2),
-        1: (0, 0),
-        2: (0, width - w),
-        3: (height - h, 0),
-        4: (height - h, width - w),
-    }[crop % 5]
-    cropped = images[:, :, top : top + h, left : left + w]
-    return cropped.flip(3) if crop >= 5 else cropped

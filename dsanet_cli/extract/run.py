@@ -14,7 +14,7 @@ from typing import Literal
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.console import plain_console, print_error, unexpected
 from dsanet_cli.encoder.choices import CENTRE_CROP, DEFAULT_BATCH
-from dsanet_cli.encoder.device import choose_device, choose_precision, precision_name
+from dsanet_cli.encoder.device import choose_encoder_device, choose_precision, precision_name
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.encoder.tower import tower_sha256
 from dsanet_cli.errors import DsanetError, FeatureError, SourceError, UsageError
@@ -188,7 +188,7 @@ class _Run:
         """
         settings = self.settings
         reading = self.reading
-        device = choose_device(settings.device)
+        device = choose_encoder_device(settings.device)
         dtype = choose_precision(settings.precision, device)
         chosen = choose_encoder(settings.encoder)
         tower = chosen.load_tower()

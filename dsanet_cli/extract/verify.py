@@ -12,7 +12,7 @@ from rich.table import Table
 
 from dsanet_cli.console import plain_console
 from dsanet_cli.encoder.choices import CENTRE_CROP, DEFAULT_BATCH
-from dsanet_cli.encoder.device import choose_device, choose_precision, precision_name
+from dsanet_cli.encoder.device import choose_encoder_device, choose_precision, precision_name
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.features.files import load_features
 from dsanet_cli.features.folder import crop_of
@@ -82,7 +82,7 @@ def run_verify(settings: VerifySettings) -> Comparison:
         UsageError: contradicting options, or a device or precision this machine does not have.
         ModelError: the encoder does not load.
     """
-    device = choose_device(settings.device)
+    device = choose_encoder_device(settings.device)
     dtype = choose_precision(settings.precision, device)
     chosen = choose_encoder(settings.encoder)
     published = load_features(settings.published, chosen.config.width)

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from dsanet_cli.config import ModelConfig
 from dsanet_cli.encoder.architecture import preprocessing_for
+from dsanet_cli.encoder.device import Device
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.encoder.tower import check_tower, load_exactly, load_image_tower, tower_sha256
 from dsanet_cli.errors import ModelError, OutputError
@@ -59,7 +60,7 @@ class Model:
     text_features: Tensor
     """(C, D) float32, L2-normalised."""
 
-    def frame_encoder(self, device: torch.device, dtype: torch.dtype, weights: Path | None = None) -> FrameEncoder:
+    def frame_encoder(self, device: Device, dtype: torch.dtype, weights: Path | None = None) -> FrameEncoder:
         """The CLIP image tower this model was trained on, ready on ``device``.
 
         Args:

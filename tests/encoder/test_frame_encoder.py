@@ -7,7 +7,8 @@ from tiny import tiny_clip, tiny_config
 
 from dsanet_cli.config import Preprocessing
 from dsanet_cli.encoder.device import choose_device, choose_precision, precision_name
-from dsanet_cli.encoder.frame_encoder import FrameEncoder, crop_images
+from dsanet_cli.encoder.frame_encoder import FrameEncoder
+from dsanet_cli.encoder.images import crop_images
 from dsanet_cli.errors import UsageError
 
 CPU = torch.device("cpu")
