@@ -61,8 +61,7 @@ EncoderPrecision = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="Of the encoder: auto, fp32, bf16, fp16, or, on CPUs with the extra openvino, int8: about twice as fast "
-        "as bf16.",
+        help="Of the encoder: auto, fp32, bf16, fp16, or, on CPUs with the extra openvino, int8.",
     ),
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Frames encoded at once. (default: by device)")]

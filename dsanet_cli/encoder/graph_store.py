@@ -126,7 +126,14 @@ def _made(folder: Path, job: Job, accept: Callable[[Any], None]) -> Any:
     """Let another process make the graph in ``folder``, and read it without holding on to its files."""
     with (folder / JOB).open("wb") as stream:
         pickle.dump(job, stream)
-    done = subprocess.run([*COMMAND, str(folder)], check=False, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        [*COMMAND, str(folder)],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
     (folder / JOB).unlink(missing_ok=True)
     if done.returncode or not (folder / GRAPH).exists():
         said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

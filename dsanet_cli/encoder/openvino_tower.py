@@ -14,7 +14,7 @@ from dsanet_cli.config import Preprocessing
 from dsanet_cli.encoder import openvino_library
 from dsanet_cli.encoder.calibration import calibration_frames
 from dsanet_cli.encoder.choices import CENTRE_CROP
-from dsanet_cli.encoder.device import Device, OpenvinoDevice, choose_precision, first_line, precision_name
+from dsanet_cli.encoder.device import Device, OpenvinoDevice, choose_precision, first_line, precision_name, torch_device
 from dsanet_cli.encoder.graph_maker import Job
 from dsanet_cli.encoder.graph_store import graph_of
 from dsanet_cli.encoder.images import crop_images, normalise_images
@@ -88,17 +88,25 @@ def open_tower(
         UsageError: OpenVINO cannot take it, or what it makes of it differs too much on the frames of calibration.
     """
     name = device.name if isinstance(device, OpenvinoDevice) else CPU
-    inner = choose_precision("auto", device) if dtype == torch.int8 else dtype
     images = _calibration_images(preprocessing)
 
     def accept(graph: Any) -> None:
         few = images[:: -(-len(images) // FRAMES)]
-        features = OpenvinoTower(graph, name, inner)(few)
+        features = OpenvinoTower(graph, name, _inner(graph, device, dtype))(few)
         check_agreement(features.numpy(), _exact(module, few), precision_name(dtype), "the samples")
 
     quantised = dtype == torch.int8
     kept = graph_of(Job(module.eval(), images if quantised else images[:1], quantised), accept)
-    return OpenvinoTower(kept.graph, name, inner), kept.notice
+    return OpenvinoTower(kept.graph, name, _inner(kept.graph, device, dtype)), kept.notice
+
+
+def _inner(graph: Any, device: Device, dtype: torch.dtype) -> torch.dtype:
+    """The number format of what is not quantised: the fastest, unless layers are left for being delicate."""
+    if dtype != torch.int8:
+        return dtype
+    delicate = any(layer.get_type_name() == "GroupConvolution" for layer in graph.get_ops())
+    on_cpu = torch_device(device) == device or device == OpenvinoDevice(CPU)
+    return torch.float32 if delicate and on_cpu else choose_precision("auto", device)
 
 
 def _calibration_images(preprocessing: Preprocessing) -> Tensor:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import json
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from commands import run
 from media import write_video
-from tiny import tiny_clip, tiny_config
+from tiny import ENCODER, tiny_clip, tiny_config
 
+from dsanet_cli.detect.detector import Detector, DetectSettings
 from dsanet_cli.encoder import graph_store, openvino_library, trial
 from dsanet_cli.encoder.calibration import calibration_frames
 from dsanet_cli.encoder.device import OpenvinoDevice, choose_encoder_device, choose_precision, precision_name
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
-from dsanet_cli.encoder.graph_maker import GRAPH, Job
+from dsanet_cli.encoder.graph_maker import GRAPH, Job, _delicate
+from dsanet_cli.encoder.openvino_tower import _inner
+from dsanet_cli.encoder.tower import load_image_tower
 from dsanet_cli.errors import UsageError
 from dsanet_cli.extract.run import ExtractSettings, run_extract
 from dsanet_cli.features.sidecar import SIDECAR_FILE
+from dsanet_cli.files.sources import Source
+from dsanet_cli.models.directory import load_model
 from dsanet_cli.models.encoder_choice import EncoderChoice
+from dsanet_cli.pipeline.pipeline import PipelineSettings
 
 pytestmark = pytest.mark.skipif(
     any(openvino_library.importlib.util.find_spec(name) is None for name in openvino_library.EXTRA),
@@ -33,7 +40,9 @@ PREPROCESSING = tiny_config().preprocessing
 
 
 def encoder(dtype=torch.int8, device=CPU):
-    return FrameEncoder(tiny_clip().visual, PREPROCESSING, device, dtype)
+    """As the tiny model has it."""
+    tower = load_image_tower(ENCODER, tiny_clip().visual.state_dict(), Path("tiny"))
+    return FrameEncoder(tower, PREPROCESSING, device, dtype)
 
 
 def cosines(one, other):
@@ -144,6 +153,35 @@ def test_without_a_cache_it_is_made_for_one_run(fault, copied, frames, monkeypat
     np.testing.assert_array_equal(alone.encode(frames), expected)
 
 
+def graph_of_layers(depthwise):
+    """Of four convolutions and two products of matrices; two convolutions are of single channels if ``depthwise``."""
+    opset = openvino_library.load("openvino.opset15")
+    layer = opset.parameter([1, 3, 8, 8], np.float32)
+    pads = ([1, 1], [0, 0], [0, 0], [1, 1])
+    first = layer
+    for number, channels in enumerate((3, 4, 4, 4)):
+        if depthwise and number in (1, 2):
+            layer = opset.group_convolution(layer, np.ones((4, 1, 1, 1, 1), np.float32), *pads, name=f"single {number}")
+        else:
+            layer = opset.convolution(layer, np.ones((4, channels, 1, 1), np.float32), *pads, name=f"all {number}")
+    layer = opset.reduce_mean(layer, np.array([2, 3]), keep_dims=False)
+    for number in range(2):
+        layer = opset.matmul(layer, np.ones((4, 4), np.float32), False, False, name=f"product {number}")
+    return openvino_library.load().Model([layer], [first])
+
+
+def test_delicate_layers_stay_exact():
+    assert _delicate(graph_of_layers(False)) == ["all 0", "all 3", "product 1"]
+    assert _delicate(graph_of_layers(True)) == ["all 0", "all 3", "product 1", "single 1", "single 2"]
+
+
+def test_delicate_layers_are_computed_in_float32(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    for depthwise, expected in ((True, torch.float32), (False, torch.bfloat16)):
+        assert _inner(graph_of_layers(depthwise), CPU, torch.int8) == expected
+    assert _inner(graph_of_layers(True), CPU, torch.bfloat16) == torch.bfloat16
+
+
 def test_an_encoder_that_cannot_be_taken(copied, monkeypatch):
     monkeypatch.setattr(graph_store, "COMMAND", (sys.executable, "-c", "raise SystemExit('no such operation')"))
     with pytest.raises(UsageError, match=r"OpenVINO cannot take this encoder \(no such operation\); use --precision"):
@@ -161,7 +199,7 @@ def test_one_that_differs_when_it_is_made_is_not_kept(copied, monkeypatch):
 def test_one_that_differs_on_the_first_video_encodes_nothing(home, frames, monkeypatch):
     other = encoder()
     monkeypatch.setattr(trial, "LEAST_COSINE", 1.5)
-    message = r"on 8 frames of the first video .* the lowest 0\.99\d\d, .*; use --precision bf16 or auto"
+    message = r"on 8 frames of the first video .* the lowest \d\.\d{4}, .*; use --precision bf16 or auto"
     for _ in range(2):
         with pytest.raises(UsageError, match=message):
             other.submit(frames)
@@ -242,21 +280,22 @@ def test_extract_notes_the_format_and_mixes_it_with_no_other(home, tiny_model, t
     assert extract("int8").kept == 1
 
 
-def test_detect_and_what_it_refuses(home, tiny_model, tmp_path):
+def test_detect_says_the_format(home, tiny_model, tmp_path):
     write_video(tmp_path / "clip.mp4", frames=40)
-    command = ("detect", "clip.mp4", "--model", tiny_model, "--precision", "int8", "-o")
-    done = run(*command, "out", cwd=tmp_path)
+    done = run("detect", "clip.mp4", "--model", tiny_model, "--precision", "int8", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "on cpu in int8" in done.stderr
+    assert "was made" not in done.stderr
     sampling = json.loads((tmp_path / "out" / "clip.json").read_text())["sampling"]
     assert (sampling["precision"], sampling["device"]) == ("int8", "cpu")
-    weights = kept(home) / "graph.bin"
-    content = weights.read_bytes()
-    weights.write_bytes(np.random.default_rng(0).permutation(np.frombuffer(content, np.uint8)).tobytes())
-    try:
-        refused = run(*command, "other", cwd=tmp_path)
-    finally:
-        weights.write_bytes(content)
-    assert refused.returncode == 2
-    assert "--precision int8: refused, since on 8 frames of the first video" in refused.stderr
-    assert not list((tmp_path / "other").glob("*.json"))
+
+
+def test_a_refusal_ends_the_run_and_costs_no_video_after_the_other(home, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "LEAST_COSINE", 1.5)
+    sources = []
+    for name in ("one", "two", "three"):
+        write_video(tmp_path / f"{name}.mp4", frames=40)
+        sources.append(Source(tmp_path / f"{name}.mp4", Path(name)))
+    detector = Detector(load_model(str(tiny_model)), DetectSettings(device="cpu", precision="int8"))
+    with pytest.raises(UsageError, match=r"--precision int8: refused, since on \d frames of the first video"):
+        list(detector.detect_many(sources, PipelineSettings(), lambda *_: None))

@@ -20,7 +20,7 @@ def turned(cosine, row=2):
 def test_lengths_make_no_difference_and_angles_do():
     check_agreement(EXACT * 5, EXACT, "int8", "the samples")
     check_agreement(turned(0.991), EXACT, "int8", "the samples")
-    with pytest.raises(UsageError, match=r"int8: refused, since on 4 frames of it .* of 0\.9972, the lowest 0\.9890, "):
+    with pytest.raises(UsageError, match=r"int8: refused, since on 4 frames of it .* of 0\.9973, the lowest 0\.9890, "):
         check_agreement(turned(0.989), EXACT, "int8", "it")
 
 
