@@ -6,12 +6,14 @@ Without videos, frames of ``samples/`` are enlarged to 720p and encoded with x26
 are three B-frames that partly build on each other, and as cameras do, without B-frames and with a key frame every two
 seconds. Each is read with one and with four pictures a snippet of 16 frames, once with packets left out that nobody
 needs and once without; the pictures must be the same. All take turns in every round, and the fastest of each counts.
-Frames a second are those of the video, looked at or not.
+Frames a second are those of the video, looked at or not; those for a second of a processor are distorted less by other
+programs on the machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import tempfile
 import time
@@ -21,7 +23,6 @@ from itertools import islice
 from pathlib import Path
 
 import av
-import numpy as np
 
 from dsanet_cli.video import chunk_decoder
 from dsanet_cli.video.reader import open_video
@@ -69,26 +70,40 @@ def read(path: Path, sampled: int, leave_out: bool) -> tuple[int, int]:
     return reader.info.frames, pictures
 
 
+def clocks() -> tuple[float, float]:
+    """Seconds on the clock, and of processors."""
+    times = os.times()
+    return time.perf_counter(), times.user + times.system + times.children_user + times.children_system
+
+
+def since(before: tuple[float, float]) -> tuple[float, float]:
+    now, work = clocks()
+    return now - before[0], work - before[1]
+
+
 def measure(path: Path, rounds: int) -> None:
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[tuple[float, float]]] = {}
     pictures: dict[int, set[int]] = {}
     count = 0
     for _ in range(rounds):
-        started = time.perf_counter()
+        before = clocks()
         by_ffmpeg(path)
-        found.setdefault("ffmpeg", []).append(time.perf_counter() - started)
+        found.setdefault("ffmpeg", []).append(since(before))
         for sampled in (1, 4):
             for name, leave_out in (("all decoded", False), ("needless left out", True)):
-                started = time.perf_counter()
+                before = clocks()
                 count, hashed = read(path, sampled, leave_out)
-                found.setdefault(f"{sampled} a snippet, {name}", []).append(time.perf_counter() - started)
+                found.setdefault(f"{sampled} a snippet, {name}", []).append(since(before))
                 pictures.setdefault(sampled, set()).add(hashed)
-    rates = {name: count / min(seconds) for name, seconds in found.items()}
     print(f"{path.name}: {count} frames, pictures the same: {all(len(one) == 1 for one in pictures.values())}")
-    for name, rate in rates.items():
-        print(f"    {name:<32} {rate:6.0f} frames/s, {rate / rates['ffmpeg']:.2f} x ffmpeg")
-    seconds = np.median([one / two for one, two in zip(*list(found.values())[1:3], strict=True)])
-    print(f"    at 1 a snippet, {seconds:.2f} times as fast as with all decoded (median of the rounds)", flush=True)
+    reference = [count / min(seconds) for seconds in zip(*found["ffmpeg"], strict=True)]
+    for name, seconds in found.items():
+        rate, work = (count / min(several) for several in zip(*seconds, strict=True))
+        print(
+            f"    {name:<32} {rate:6.0f} frames/s, {rate / reference[0]:.2f} x ffmpeg; "
+            f"{work:5.0f} for a second of a processor, {work / reference[1]:.2f} x",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -3,28 +3,32 @@
     python tests/benchmarks/still.py FOLDER_OR_VIDEO ... [--model scenes] [--levels 0.5 1 2 3 4]
     python tests/benchmarks/still.py --yard 600 [--seed 1] [--night] [--speed]
 
-With folders and videos: each is analysed with every picture encoded, and with each level. Pictures are encoded once
-and remembered, so only what is reused differs. Prints the share of pictures reused, how many events of the first
-analysis no event of the other overlaps and the other way round, verdicts that changed, and the largest change of a
-score. Where a folder has a ``groundtruth.txt``, it prints the frame AUC too, and for a ``clips.csv`` (columns path and
-label) the AUC of the highest scores of the clips labelled ``fight`` against the others.
+With folders and videos: each is analysed once, and then with the features of some pictures taken for others, as the
+pipeline does at each level. Prints the share of pictures reused, how many events of the first analysis no event of the
+other overlaps and the other way round, verdicts that changed, and the largest change of a score. Where a folder has a
+``groundtruth.txt``, it prints the frame AUC too, and for a ``clips.csv`` (columns path and label) the AUC of the
+highest scores of the clips labelled ``fight`` against the others.
 
 With ``--yard``, a parking lot of so many seconds is rendered in which nobody is but for one fight, with the noise and
-the drift of the sensor and the compression of the other rendered scenes. ``--speed`` compares the seconds that decoding
-and encoding take with ViT-B/16 (random weights, which cost as much as others), with and without ``--levels``.
+the drift of the sensor and the compression of the other rendered scenes. ``--speed`` compares the seconds of processors
+that decoding and encoding take with ViT-B/16 (random weights, which cost as much as others), with and without
+``--levels``.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
+import os
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import av
@@ -34,6 +38,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from dsanet_cli.config import Preprocessing
+from dsanet_cli.detect.analysis import Analysis
 from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.settings import DetectSettings
 from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD
@@ -42,9 +47,13 @@ from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.evaluate.groundtruth import frame_truth, read_annotations
 from dsanet_cli.files.sources import Source
 from dsanet_cli.models.directory import load_model
+from dsanet_cli.pipeline.batcher import EncodedSnippet, FrameBatcher
 from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings
+from dsanet_cli.pipeline.still import Means, StillRule
 from dsanet_cli.timeline.timeline import Timeline
 from dsanet_cli.video.messages import Decoding
+from dsanet_cli.video.probe import VideoInfo
+from dsanet_cli.video.reader import Snippet
 
 FIGHT_SECONDS = 16
 """That people are in the yard."""
@@ -52,19 +61,17 @@ FIGHT_SECONDS = 16
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "samples"))
 
 
-class Remembering:
-    """Encodes each picture once."""
+class Record(Collector[tuple[list[EncodedSnippet], VideoInfo]]):
+    """All that comes of a video."""
 
-    def __init__(self, encoder: FrameEncoder) -> None:
-        self._encode = encoder.encode
-        self._known: dict[bytes, np.ndarray] = {}
+    def __init__(self, _: Source) -> None:
+        self._snippets: list[EncodedSnippet] = []
 
-    def __call__(self, frames: np.ndarray, crop: int = 0) -> np.ndarray:
-        keys = [frame.tobytes() for frame in frames]
-        hashes = [hash(key).to_bytes(8, signed=True) for key in keys]
-        if any(one not in self._known for one in hashes):
-            self._known |= dict(zip(hashes, self._encode(frames, crop), strict=True))
-        return np.stack([self._known[one] for one in hashes])
+    def take(self, snippet: EncodedSnippet) -> None:
+        self._snippets.append(snippet)
+
+    def finish(self, info: VideoInfo) -> tuple[list[EncodedSnippet], VideoInfo]:
+        return self._snippets, info
 
 
 @dataclass(frozen=True)
@@ -102,24 +109,55 @@ def auc(folder: Path, timelines: dict[str, Timeline]) -> str:
     return f", clip AUC {clip_auc(folder, timelines):.4f}" if (folder / "clips.csv").exists() else ""
 
 
+def with_level(
+    snippets: Sequence[EncodedSnippet], means: Sequence[Sequence[Means]], level: float | None
+) -> Iterator[EncodedSnippet]:
+    """What the batcher would have given with ``--reuse-still``."""
+    rule, latest = StillRule(level or 0.0), None
+    for snippet, ours in zip(snippets, means, strict=True):
+        features, reused = [], 0
+        for number, these in enumerate(ours):
+            if level is not None and latest is not None and rule.is_same(these, latest[0]):
+                reused += 1
+            else:
+                latest = these, snippet.features[:, number]
+            features.append(latest[1])
+        yield dataclasses.replace(snippet, features=np.stack(features, axis=1), reused=reused)
+
+
 def compare(place: Path, model_name: str, levels: Sequence[float], sampled: int | None) -> None:
     paths = sorted(path for path in place.rglob("*") if path.suffix in (".mp4", ".avi")) if place.is_dir() else [place]
     sources = [Source(path, Path(path.stem)) for path in paths]
-    model = load_model(model_name)
-    encoder = Detector(model, DetectSettings()).load_encoder()
-    encoder.encode = Remembering(encoder)
-    found: dict[float | None, dict[str, Timeline]] = {}
-    for level in (None, *levels):
-        detector = Detector(model, DetectSettings(reuse_still=level, sampled_frames=sampled))
-        detector._encoder = encoder
-        detections = detector.detect_many(sources, PipelineSettings(), lambda *_: None)
-        found[level] = {source.path.stem: one.timeline for source, one in detections}
-    whole = found[None]
+    detector = Detector(load_model(model_name), DetectSettings(sampled_frames=sampled))
+    means: defaultdict[Source, list[list[Means]]] = defaultdict(list)
+    rule = StillRule(0.0, detector.model.config.preprocessing.crop)
+    add = FrameBatcher.add
+
+    def noting(batcher: FrameBatcher, task: Any, snippet: Snippet) -> None:
+        means[task.source].append([rule.means(frame) for frame in snippet.frames])
+        add(batcher, task, snippet)
+
+    pipeline = detector.pipeline(PipelineSettings().for_videos(len(sources)))
+    with mock.patch.object(FrameBatcher, "add", noting):
+        seen = dict(pipeline.run(sources, Record, lambda *_: None))
+
+    def timelines(level: float | None) -> dict[str, Timeline]:
+        found = {}
+        for source, (snippets, info) in seen.items():
+            sampling = dataclasses.replace(detector.sampling(source), reuse_still=level)
+            analysis = Analysis(source.path, detector._scoring(source), lambda sampling=sampling: sampling)
+            for snippet in with_level(snippets, means[source], level):
+                analysis.take(snippet)
+            found[source.path.stem] = analysis.finish(info).timeline
+        return found
+
+    whole = timelines(None)
     length = sum(timeline.video.duration for timeline in whole.values())
     events = sum(len(timeline.events) for timeline in whole.values())
-    print(f"{place}: {len(paths)} videos, {length / 60:.1f} min, {events} events{auc(place, whole)}")
+    print(f"{place.name}: {len(paths)} videos, {length / 60:.1f} min, {events} events{auc(place, whole)}", flush=True)
     for level in levels:
-        pairs = [Pair(timeline, found[level][name]) for name, timeline in whole.items()]
+        found = timelines(level)
+        pairs = [Pair(timeline, found[name]) for name, timeline in whole.items()]
         share = sum(pair.reused.sampling.reused * pair.whole.video.duration for pair in pairs) / length
         gone = sum(lost(pair.whole.events, pair.reused.events) for pair in pairs)
         new = sum(lost(pair.reused.events, pair.whole.events) for pair in pairs)
@@ -127,10 +165,10 @@ def compare(place: Path, model_name: str, levels: Sequence[float], sampled: int 
         change = max(np.abs(pair.whole.scores - pair.reused.scores).max() for pair in pairs)
         print(
             f"    level {level:<4g} reused {share:6.1%}, events lost {gone}, new {new}, verdicts changed {verdicts}, "
-            f"scores up to {change:.3f} apart{auc(place, found[level])}",
+            f"scores up to {change:.3f} apart{auc(place, found)}",
             flush=True,
         )
-    encoder.close()
+    detector.close()
 
 
 def render_yard(path: Path, seconds: float, seed: int, night: bool) -> None:
@@ -189,7 +227,13 @@ class Count(Collector[tuple[int, int]]):
         return self._found[0], self._found[1]
 
 
-def measure_speed(path: Path, levels: Sequence[float], sampled: int) -> None:
+def processors() -> float:
+    """Seconds that processors have worked for this process and those that it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def measure_speed(path: Path, levels: Sequence[float], sampled: int, batch: int) -> None:
     torch.manual_seed(0)
     preprocessing = Preprocessing((256, 340), (224, 224), OPENAI_MEAN, OPENAI_STD)
     device = torch.device("cpu")
@@ -198,10 +242,10 @@ def measure_speed(path: Path, levels: Sequence[float], sampled: int) -> None:
     source = Source(path, Path(path.stem))
     seconds: dict[float | None, float] = {}
     for level in (*levels, None):
-        pipeline = Pipeline(encoder, Decoding(preprocessing.resize, sampled, 16), 32, reuse_still=level)
-        started = time.perf_counter()
+        pipeline = Pipeline(encoder, Decoding(preprocessing.resize, sampled, 16), batch, reuse_still=level)
+        started = processors()
         looked_at, reused = pipeline.run_one(source, Count(source), lambda *_: None)
-        seconds[level] = time.perf_counter() - started
+        seconds[level] = processors() - started
         print(
             f"    ViT-B/16, {sampled} a snippet, level {level}: {seconds[level]:.1f} s, {looked_at} pictures, "
             f"{reused / looked_at:.1%} reused",
@@ -218,6 +262,7 @@ def main() -> None:
     parser.add_argument("--model", default="scenes")
     parser.add_argument("--levels", type=float, nargs="+", default=[0.5, 1, 2, 3, 4])
     parser.add_argument("--frames-per-snippet", type=int)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--yard", type=float, help="seconds to render")
     parser.add_argument("--keep", type=Path, help="where the yard goes that is to be kept")
     parser.add_argument("--seed", type=int, default=1)
@@ -228,14 +273,14 @@ def main() -> None:
     for place in arguments.places:
         compare(place, arguments.model, arguments.levels, sampled)
         if arguments.speed:
-            measure_speed(place, arguments.levels, sampled or 1)
+            measure_speed(place, arguments.levels, sampled or 1, arguments.batch_size)
     if arguments.yard:
         with tempfile.TemporaryDirectory() as folder:
             path = arguments.keep or Path(folder) / "yard.mp4"
             render_yard(path, arguments.yard, arguments.seed, arguments.night)
             compare(path, arguments.model, arguments.levels, sampled)
             if arguments.speed:
-                measure_speed(path, arguments.levels, sampled or 1)
+                measure_speed(path, arguments.levels, sampled or 1, arguments.batch_size)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from formats import FORMATS
 from media import damage, read_number, remux, write_moving_bar, write_video
 
 from dsanet_cli.video import chunk_decoder
+from dsanet_cli.video.bitstream import Header
 from dsanet_cli.video.demux import Demuxer
 from dsanet_cli.video.options import ReadOptions
 from dsanet_cli.video.packet_stream import PacketStream
 from dsanet_cli.video.proven import Prover
 from dsanet_cli.video.reader import open_video
-from dsanet_cli.video.spare import spare_places
+from dsanet_cli.video.spare import Role, role_reader, spare_places
 
 SIZE = (96, 128)
 FRAMES = 150
@@ -198,3 +199,68 @@ def test_other_parameters_on_the_way_end_it(tmp_path):
             readers.append(prover.role_reader() is not None)
     assert readers == sorted(readers, reverse=True)
     assert set(readers) == {True, False}
+
+
+def hevc_header(layers):
+    """Of a stream with so many temporal layers: the start of its sequence parameter set."""
+    return Header(4, frozenset([bytes([33 << 1, 1, (layers - 1) << 1])]))
+
+
+def hevc_packet(*units):
+    """Of NAL units of these types, temporal layers and other layers."""
+    written = [bytes([kind << 1, other << 3 | layer + 1, 0x80]) for kind, layer, other in units]
+    return b"".join(len(unit).to_bytes(4, "big") + unit for unit in written)
+
+
+@pytest.mark.parametrize(
+    ("layers", "units", "role"),
+    [
+        (1, [(0, 0, 0)], Role.UNUSED),
+        (1, [(35, 0, 0), (39, 0, 0), (8, 0, 0), (8, 0, 0)], Role.UNUSED),
+        (1, [(1, 0, 0)], Role.USED),
+        (1, [(0, 0, 0), (1, 0, 0)], Role.USED),
+        (3, [(2, 2, 0)], Role.UNUSED),
+        (3, [(0, 1, 0)], Role.USED),  # those of the layer above may build on it
+        (1, [(0, 0, 1)], Role.USED),
+        (1, [(10, 0, 0)], Role.USED),  # reserved
+        (1, [(34, 0, 0), (0, 0, 0)], Role.USED),  # parameters
+        (1, [(33, 0, 0), (19, 0, 0)], Role.START),
+        (1, [(21, 0, 0)], Role.USED),  # what leads it builds on what is before
+        (1, [(39, 0, 0)], Role.USED),
+        (1, [], Role.USED),
+    ],
+)
+def test_roles_of_hevc(layers, units, role):
+    role_of = role_reader("hevc", hevc_header(layers))
+    assert role_of(hevc_packet(*units)) is role
+
+
+@pytest.mark.parametrize(
+    ("units", "role"),
+    [
+        ([0x01], Role.UNUSED),
+        ([0x09, 0x06, 0x01, 0x01], Role.UNUSED),
+        ([0x41], Role.USED),
+        ([0x01, 0x41], Role.USED),
+        ([0x02], Role.USED),  # in parts
+        ([0x01, 0x68], Role.USED),  # parameters
+        ([0x0E, 0x01], Role.USED),  # of several layers
+        ([0x67, 0x68, 0x65], Role.START),
+        ([0x65, 0x41], Role.USED),
+        ([0x06], Role.USED),
+        ([], Role.USED),
+    ],
+)
+def test_roles_of_h264(units, role):
+    packet = b"".join(b"\x00\x00\x01" + bytes([unit, 0x88]) for unit in units)
+    assert role_reader("h264", Header(0, frozenset()))(packet) is role
+
+
+def test_roles_of_mpeg_and_of_what_is_not_known():
+    role_of = role_reader("mpeg2video", None)
+    pictures = {kind: b"\x00\x00\x01\x00" + bytes([0, kind << 3]) for kind in range(1, 5)}
+    assert {kind for kind, data in pictures.items() if role_of(data) is Role.UNUSED} == {3}
+    assert role_of(pictures[3] + pictures[2]) is Role.USED
+    assert role_of(b"\x00\x00\x01\x00") is role_of(b"") is Role.USED
+    assert [role_reader(codec, None) for codec in ("h264", "hevc", "vp9", "av1", "mpeg4")] == [None] * 5
+    assert role_reader("hevc", Header(4, frozenset())) is None
