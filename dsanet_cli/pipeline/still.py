@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dsanet_cli.errors import UsageError
+
 BLOCK = 8
 """Pixels each way."""
 LUMA = np.array([299, 587, 114])
@@ -24,12 +26,20 @@ Means = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class StillRule:
-    """What counts as the same picture."""
+    """What counts as the same picture.
+
+    Raises:
+        UsageError: a level that is no number of grey levels.
+    """
 
     level: float
     """Grey levels of 255 by which the mean of a block may differ."""
     centre: tuple[int, int] | None = None
     """(height, width) in pixels of the only part that is encoded; None is all of the picture."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.level <= 255:  # NaN is not, either
+            raise UsageError(f"reuse_still {self.level:g}: give grey levels from 0 to 255")
 
     def means(self, picture: NDArray[np.uint8]) -> Means:
         """The mean brightness of each block of a picture (H, W, 3)."""

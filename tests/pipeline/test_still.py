@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dsanet_cli.config import Preprocessing
+from dsanet_cli.errors import UsageError
 from dsanet_cli.pipeline import batcher as batcher_module
 from dsanet_cli.pipeline.batcher import FrameBatcher
 from dsanet_cli.pipeline.pipeline import still_rule
@@ -57,6 +58,12 @@ def test_the_level_is_in_grey_levels_of_a_block():
     assert StillRule(3).is_same(StillRule(3).means(flat), StillRule(3).means(other))
     assert not StillRule(2.9).is_same(StillRule(2.9).means(flat), StillRule(2.9).means(other))
     assert StillRule(0).is_same(StillRule(0).means(flat), StillRule(0).means(flat.copy()))
+
+
+@pytest.mark.parametrize("level", [-1, 256, float("nan")])
+def test_levels_that_are_none(level):
+    with pytest.raises(UsageError, match="give grey levels from 0 to 255"):
+        StillRule(level)
 
 
 def test_what_is_cropped_away_does_not_count():
