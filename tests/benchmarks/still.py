@@ -41,7 +41,7 @@ from dsanet_cli.config import Preprocessing
 from dsanet_cli.detect.analysis import Analysis
 from dsanet_cli.detect.detector import Detector
 from dsanet_cli.detect.settings import DetectSettings
-from dsanet_cli.encoder.clip import OPENAI_MEAN, OPENAI_STD
+from dsanet_cli.encoder.architecture import OPENAI_MEAN, OPENAI_STD
 from dsanet_cli.encoder.device import choose_precision
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.evaluate.groundtruth import frame_truth, read_annotations
