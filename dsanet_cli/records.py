@@ -7,9 +7,11 @@ so code that holds such an object need not check again. The aliases here are the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import json
 import re
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -35,6 +37,9 @@ Region = Annotated[
     tuple[Share, Share, Share, Share], Meta(description="left, top, width and height, as shares of the picture")
 ]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+_finding_out = threading.Lock()
 
 
 class SchemaError(ValueError):
@@ -84,13 +89,21 @@ def json_schema(cls: type) -> dict[str, Any]:
 
 
 def _parse(text: bytes, cls: Any) -> Any:
+    # msgspec keeps what it knows of a dataclass while it finds it out; a thread that takes half of it crashes.
+    with _finding_out:
+        decoder = _decoder(cls)
     try:
-        return msgspec.json.decode(text, type=cls, dec_hook=_convert)
+        return decoder.decode(text)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
         # The faster parser refuses half surrogate pairs, which stand for bytes of a file name that are no text.
         return msgspec.convert(json.loads(text, parse_constant=_refuse), cls, dec_hook=_convert)
+
+
+@functools.cache
+def _decoder(cls: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(cls, dec_hook=_convert)
 
 
 def _refuse(constant: str) -> NoReturn:
