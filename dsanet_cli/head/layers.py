@@ -40,7 +40,11 @@ def valid_snippets(lengths: Tensor, window: int) -> Tensor:
 
 
 class Standardise(nn.Module):
-    """Centres and scales each feature by what a training set has; padding stays 0. Not fitted, it changes nothing."""
+    """Centres features, and scales them to a variance of 1 on average; padding stays 0. Not fitted, it changes nothing.
+
+    All by the same number: directions in which an encoder's features vary most say most, and would be lost among the
+    others if each had the same variance.
+    """
 
     mean: Tensor
     scale: Tensor
@@ -54,7 +58,7 @@ class Standardise(nn.Module):
         """Take the means (D,) and standard deviations (D,) of a training set; a feature that never varies becomes 0."""
         varies = deviation > 0
         self.mean.copy_(mean)
-        self.scale.copy_(torch.where(varies, 1 / torch.where(varies, deviation, 1.0), 0.0))
+        self.scale.copy_(torch.where(varies, deviation[varies].square().mean().rsqrt(), 0.0))
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """X (B, T, D) of ``lengths`` (B,) → the same shape."""

@@ -114,19 +114,19 @@ def test_more_than_a_window(head: DSANetHead, text_features: torch.Tensor) -> No
         score_window(head, torch.zeros(13, 24), text_features, TEMPERATURE)
 
 
-def test_a_head_scales_features_by_its_own_means_and_deviations(head: DSANetHead, text_features: torch.Tensor) -> None:
+def test_a_head_centres_features_and_scales_all_by_one_number(head: DSANetHead, text_features: torch.Tensor) -> None:
     """The same as one that is given scaled features, padding and all; and its weights say by what."""
     scaling = DSANetHead(dataclasses.replace(SMALL, standardised=True))
     assert scaling.load_state_dict(head.state_dict(), strict=False).missing_keys == [
         "standardise.mean",
         "standardise.scale",
     ]
-    features = 3 * torch.randn(17, 24) + 5
+    features = (1 + torch.arange(24.0)) * torch.randn(17, 24) + 5
     mean, deviation = features.mean(dim=0), features.std(dim=0)
     unfitted = score_snippets(scaling, features, text_features, TEMPERATURE)
     torch.testing.assert_close(unfitted, score_snippets(head, features, text_features, TEMPERATURE))
     scaling.standardise.fit(mean, deviation)
-    expected = score_snippets(head, (features - mean) / deviation, text_features, TEMPERATURE)
+    expected = score_snippets(head, (features - mean) / deviation.square().mean().sqrt(), text_features, TEMPERATURE)
     found = score_snippets(scaling, features, text_features, TEMPERATURE)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     assert not torch.allclose(found.scores, unfitted.scores, atol=1e-4)
