@@ -11,10 +11,7 @@ import torch
 from torch import nn
 
 from dsanet_cli.config import EncoderConfig
-from dsanet_cli.encoder.architecture import architecture_config
 from dsanet_cli.encoder.device import first_line
-from dsanet_cli.encoder.efficientnet import EfficientNetLite0, is_lite0
-from dsanet_cli.encoder.vision_transformer import VisionTransformer, is_plain
 from dsanet_cli.errors import ModelError
 
 if TYPE_CHECKING:
@@ -32,31 +29,14 @@ def load_image_tower(encoder: EncoderConfig, state: dict[str, torch.Tensor], whe
     Raises:
         ModelError: names ``where`` and the entries that are missing, unknown or of another shape.
     """
+    from dsanet_cli.encoder.clip import build_image_tower  # noqa: PLC0415 - seconds of import
+
     try:
-        tower = _build(encoder)
+        tower = build_image_tower(encoder, device="meta")
     except ModelError as error:
         raise ModelError(f"{where}: {error}") from error
     load_exactly(tower, state, where)
     return tower
-
-
-def _build(encoder: EncoderConfig) -> nn.Module:
-    """A tower without memory behind it; open_clip is imported where it is none of those that are built here.
-
-    Raises:
-        ModelError: there is no such tower.
-    """
-    config = architecture_config(encoder)
-    if not is_plain(config) and not is_lite0(config):
-        from dsanet_cli.encoder.clip import build_image_tower  # noqa: PLC0415 - seconds of import
-
-        return build_image_tower(encoder, device="meta")
-    try:
-        with torch.device("meta"):
-            tower = VisionTransformer(config) if is_plain(config) else EfficientNetLite0(config["embed_dim"])
-            return tower.eval()
-    except Exception as error:  # whatever its parts raise at numbers that do not fit each other
-        raise ModelError(f"encoder {encoder.architecture}: cannot be built ({first_line(error)})") from error
 
 
 def split_towers(clip: open_clip.CLIP) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

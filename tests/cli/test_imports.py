@@ -13,6 +13,7 @@ from tiny import WIDTH
 LATE = {"torch", "torch._dynamo", "torchvision", "open_clip", "timm", "matplotlib", "scipy", "sklearn", "av", "decord"}
 RUNS = """
 import contextlib, io, sys
+TOWER = "torch torch._dynamo torchvision open_clip timm av"
 from dsanet_cli.cli.app import app
 
 late, video, features, model = set(sys.argv[1].split()), *sys.argv[2:]
@@ -25,9 +26,9 @@ for line, allowed in (
     ("report results/a.json", ""),
     ("report results", ""),
     (f"detect {features} --model {model} -o found -f csv", "torch av"),
-    (f"detect {video} --model {model} -o found -f csv", "torch av"),
-    (f"detect {video} --model street -o found -f csv --overwrite", "torch av"),
-    (f"extract {video} --model {model} -o features", "torch av"),
+    (f"detect {video} --model {model} -o found -f csv", TOWER),
+    (f"detect {video} --model street -o found -f csv --overwrite", TOWER),
+    (f"extract {video} --model {model} -o features", TOWER),
 ):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
         try:

@@ -111,7 +111,7 @@ def test_the_encoder_folds_and_leaves_the_tower_as_it_is():
     with torch.inference_mode():
         expected = tower(images).numpy()
     np.testing.assert_allclose(encoder.encode(frames), expected, atol=1e-4 * np.abs(expected).max())
-    assert norms(encoder._tower._module) == 0
+    assert norms(encoder._tower.placed.tower) == 0
     assert tower_sha256(tower) == before
 
 
