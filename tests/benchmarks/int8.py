@@ -29,8 +29,10 @@ from filling import filled_state_dict
 
 from dsanet_cli.config import EncoderConfig
 from dsanet_cli.detect.detector import Detector, DetectSettings
-from dsanet_cli.encoder.clip import PUBLISHED_PREPROCESSING, build_clip
-from dsanet_cli.encoder.device import DEFAULT_BATCH, OpenvinoDevice, choose_precision
+from dsanet_cli.encoder.architecture import PUBLISHED_PREPROCESSING
+from dsanet_cli.encoder.choices import DEFAULT_BATCH
+from dsanet_cli.encoder.clip import build_clip
+from dsanet_cli.encoder.device import OpenvinoDevice, choose_precision
 from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.errors import DsanetError
 from dsanet_cli.evaluate.groundtruth import frame_truth, read_annotations
