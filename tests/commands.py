@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import csv
-import functools
 import io
 import itertools
 import json
@@ -41,17 +40,17 @@ def run(*arguments, cwd=None, stdin="", **environment):
     (``command_server.py``); ``start`` always starts the installed one.
     """
     command = [str(DSANET), *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "200", **environment}
     folder = os.path.abspath(cwd or ".")
-    if _changed(environment) <= SET_LATER and hasattr(os, "fork"):
-        done = _server().run(command, folder, environment, stdin)
+    given = {"COLUMNS": "200", **environment}
+    if given.keys() <= SET_LATER and hasattr(os, "fork"):
+        done = _server().run(command, folder, {**os.environ, **given}, stdin)
     else:
         done = subprocess.run(
             command,
             check=False,
             cwd=folder,
             input=stdin,
-            env=environment,
+            env={**os.environ, **given},
             capture_output=True,
             text=True,
             timeout=HANGS,
@@ -61,28 +60,31 @@ def run(*arguments, cwd=None, stdin="", **environment):
     return done
 
 
-_AT_START = dict(os.environ)
+_servers = {}
+"""The one that runs, by its environment."""
 
 
-def _changed(environment):
-    return {name for name, _ in environment.items() ^ _AT_START.items()}
-
-
-@functools.cache
 def _server():
-    return CommandServer()
+    """That of the environment at hand, but for what is set later: tests and libraries change it."""
+    environment = {name: value for name, value in os.environ.items() if name not in SET_LATER}
+    key = frozenset(environment.items())
+    if key not in _servers:
+        while _servers:
+            _servers.popitem()[1].close()
+        _servers[key] = CommandServer(environment)
+    return _servers[key]
 
 
 class CommandServer:
     """``command_server.py`` in a process of its own."""
 
-    def __init__(self):
+    def __init__(self, environment):
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._connection.settimeout(HANGS)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, ROOT / "tests" / "command_server.py", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()], env=_AT_START,
+                pass_fds=[theirs.fileno()], env=environment,
             )  # fmt: skip
         atexit.register(self.close)
 
