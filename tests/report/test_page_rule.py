@@ -84,6 +84,7 @@ def test_the_rule_in_the_page_is_the_one_of_the_program(opened):
     total = 0
     for (starts, ends, scores, share, rule), there in zip(curves, found, strict=True):
         here = [dataclasses.asdict(event) for event in find_events(starts, ends, scores, share, CLASSES, rule)]
+        assert {event.pop("review") for event in here} <= {None}, "which people give"
         total += len(here)
         for event in (*here, *there):
             event["probabilities"] = pytest.approx(event["probabilities"], abs=1e-9)
