@@ -136,14 +136,11 @@ class ResultPlaces:
         Raises:
             OutputError: a file cannot be deleted.
         """
-        record, there = (
-            file_name(claim.stem, RECORD),
-            [film for film in films if self.folder.exists(film.sign(claim.stem))],
-        )
+        there = [film for film in films if self.folder.exists(film.sign(claim.stem))]
         if not there:
             return
         try:
-            stands = same_events(read_abridged(self.folder, record), timeline)
+            stands = same_events(read_abridged(self.folder, file_name(claim.stem, RECORD)), timeline)
         except OutputError:  # there is none, so nobody knows of what they were made
             stands = False
         for film in () if stands else there:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dsanet_cli.errors import OutputError, SourceError
 from dsanet_cli.features.lists import LIST_HEADER, ListedFeature, check_listable, write_list
-from dsanet_cli.files.regular import read_regular
+from dsanet_cli.files.regular import open_regular
 from dsanet_cli.files.result_names import find_kept_features
 from dsanet_cli.files.sources import is_feature_file
 from dsanet_cli.timeline.timeline import Timeline
@@ -88,9 +88,11 @@ def save_list(path: Path, made: TrainingList, overwrite: bool) -> None:
     Raises:
         OutputError: something else is in its place, or it cannot be written.
     """
+    header = ",".join(LIST_HEADER).encode()
     if path.exists() and not overwrite:
         try:
-            is_list = read_regular(path, 2**30).startswith(",".join(LIST_HEADER).encode())
+            with open_regular(path) as stream:
+                is_list = stream.read(len(header)) == header
         except OSError as error:
             raise OutputError(f"{path}: cannot be read ({error.strerror}); choose another --list") from error
         if not is_list:
