@@ -133,6 +133,8 @@ class HeadConfig:
     normality_layers: Layers = 8
     standardised: bool = False
     """Whether features are centred and scaled first, by means and deviations that are part of the head's weights."""
+    probed: bool = False
+    """Whether a linear probe of each snippet's features, fitted beforehand, is part of its anomaly logit."""
 
     def __post_init__(self) -> None:
         for heads in (self.temporal_heads, self.normality_heads):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dsanet_cli.config import HeadConfig
 from dsanet_cli.head.alignment import FineGrainedAlignment, decoupled_logits
-from dsanet_cli.head.layers import Mlp, Standardise
+from dsanet_cli.head.layers import LinearProbe, Mlp, Standardise
 from dsanet_cli.head.normality import NormalityModel
 from dsanet_cli.head.temporal import TemporalEncoder
 from dsanet_cli.head.text_adapter import Prompts, TextAdapter
@@ -76,12 +76,16 @@ class CoarseScore(nn.Module):
 
 
 class DSANetHead(nn.Module):
-    """The part that inference runs; with class features E, its weights are a whole model."""
+    """The part that inference runs; with class features E, its weights are a whole model.
+
+    Where the configuration has it probed, the anomaly logit is that of a linear probe, and what the rest adds to it.
+    """
 
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()
         self.config = config
         self.standardise = Standardise(config.width) if config.standardised else None
+        self.probe = LinearProbe(config.width) if config.probed else None
         self.temporal = TemporalEncoder(config)
         self.score = CoarseScore(config.width)
         self.alignment = FineGrainedAlignment(config.width)
@@ -98,8 +102,22 @@ class DSANetHead(nn.Module):
             features = self.standardise(features, lengths)
         visual = self.temporal(features, lengths)
         logits1 = self.score(visual)
+        if self.probe is not None:
+            logits1 = logits1 + self.probe(features)
         logits2 = self.alignment(visual, logits1, text_features)
         return HeadOutput(logits1, logits2, visual)
+
+    def start_from_probe(self, weight: Tensor, bias: Tensor) -> None:
+        """Make the anomaly logit that of a linear probe of the (scaled) features, to which the rest adds nothing yet.
+
+        Args:
+            weight: (D,).
+            bias: ().
+        """
+        if self.probe is not None:
+            self.probe.fit(weight, bias)
+            nn.init.zeros_(self.score.classifier.weight)
+            nn.init.zeros_(self.score.classifier.bias)
 
 
 class DSANet(nn.Module):

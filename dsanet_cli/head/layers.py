@@ -64,3 +64,24 @@ class Standardise(nn.Module):
         """X (B, T, D) of ``lengths`` (B,) → the same shape."""
         padding = ~valid_snippets(lengths, features.shape[1])
         return ((features - self.mean) * self.scale).masked_fill(padding[:, :, None], 0.0)
+
+
+class LinearProbe(nn.Module):
+    """Anomaly logit of a snippet from its features alone: w · x + b, fitted beforehand. Not fitted, it is 0."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(width))
+        self.register_buffer("bias", torch.zeros(()))
+
+    def fit(self, weight: Tensor, bias: Tensor) -> None:
+        """Take w (D,) and b ()."""
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """X (B, T, D) → (B, T)."""
+        return features @ self.weight + self.bias

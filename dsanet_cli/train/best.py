@@ -118,6 +118,7 @@ class BestModel:
             "batch size": preset.batch_size,
             "learning rate": preset.learning_rate,
             "features": "centred and scaled" if preset.head.standardised else "as they are",
+            **({"anomaly score": "of a linear probe, and what training adds to it"} if preset.head.probed else {}),
             "seed": preset.seed,
             "steps": f"{trainer.steps} of {trainer.total_steps}",
             "held out": "whole groups" if self._selection.by_groups else "single videos",

@@ -40,11 +40,12 @@ def own_rate(preset: Preset) -> Preset:
 
 
 def fit_window(preset: Preset, videos: Sequence[LabelledFeatures]) -> Preset:
-    """The preset with a window no longer than the videos need, and features centred and scaled.
+    """The preset with a window no longer than the videos need, features centred and scaled, and a linear probe.
 
     A video of two seconds in a window of 256 snippets is padding for the most part, which costs time, and dilutes what
     the head learns from. Windows are a multiple of the snippets that attend to each other; of the longest videos, one
-    in twenty may be longer and is shortened as all are to the published window.
+    in twenty may be longer and is shortened as all are to the published window. The linear probe keeps a head that is
+    trained on few videos from ending below logistic regression (``linear_probe``).
 
     Raises:
         FeatureError: a file that is missing or no feature file.
@@ -52,7 +53,9 @@ def fit_window(preset: Preset, videos: Sequence[LabelledFeatures]) -> Preset:
     longest = np.quantile([count_snippets(video.path) for video in videos], _WHOLE, method="higher")
     unit = preset.head.attention_window
     window = min(MOST_WINDOW, unit * math.ceil(longest / unit))
-    return dataclasses.replace(preset, head=dataclasses.replace(preset.head, window=window, standardised=True))
+    return dataclasses.replace(
+        preset, head=dataclasses.replace(preset.head, window=window, standardised=True, probed=True)
+    )
 
 
 def fit_steps(
@@ -81,6 +84,7 @@ def fit_steps(
 def describe(preset: Preset) -> str:
     """What was chosen, in a line for the user."""
     scaled = ", features centred and scaled" if preset.head.standardised else ""
+    scaled += ", scores that start from a linear probe" if preset.head.probed else ""
     patience = "" if preset.patience is None else f", ended early after {preset.patience} validations without a gain"
     return (
         f"windows of {preset.head.window} snippets, batches of {preset.batch_size}, learning rate "

@@ -1,16 +1,20 @@
-"""Logistic regression on mean and spread of a video's features: the plain model that a head should beat."""
+"""Logistic regression on whole videos' features: the plain model that a head should beat, and one to start it from."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
 from dsanet_cli.features.files import load_features
+from dsanet_cli.head.layers import Standardise
 from dsanet_cli.train.dataset import LabelledFeatures
 
 INVERSE_PENALTY = 0.01
@@ -48,3 +52,31 @@ def plain_scores(
     regression.fit(mean_and_spread(training, width), [not video.normal for video in training])
     scores: NDArray[np.float64] = regression.decision_function(mean_and_spread(judged, width))
     return scores
+
+
+def linear_probe(training: Sequence[LabelledFeatures], standardise: Standardise) -> tuple[Tensor, Tensor]:
+    """Logistic regression on the mean of each file's features, by which a head's anomaly logit can start.
+
+    A head that starts from random weights and is trained on few videos ends below this regression; one that starts
+    from it, above or beside it (LP-FT: Kumar et al., ICLR 2022, https://arxiv.org/abs/2202.10054).
+
+    Args:
+        training: Normal files and others; all files of a video together count as one.
+        standardise: How the head scales features, fitted.
+
+    Returns:
+        Weights (D,) and bias () for scaled features, float32.
+
+    Raises:
+        FeatureError: a file that is missing or does not fit.
+    """
+    width = len(standardise.mean)
+    means = torch.from_numpy(np.stack([load_features(video.path, width).mean(axis=0) for video in training]))
+    lengths = torch.ones(len(means), dtype=torch.long)
+    files = Counter(video.video for video in training)
+    regression = LogisticRegression(C=INVERSE_PENALTY, max_iter=_ITERATIONS).fit(
+        standardise(means[:, None], lengths)[:, 0].numpy(),
+        [not video.normal for video in training],
+        sample_weight=[1 / files[video.video] for video in training],
+    )
+    return torch.from_numpy(regression.coef_[0]).float(), torch.tensor(float(regression.intercept_[0]))

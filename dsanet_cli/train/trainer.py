@@ -20,6 +20,7 @@ from dsanet_cli.models.presets import Preset
 from dsanet_cli.train.ahead import loaded_ahead
 from dsanet_cli.train.dataset import Batch, LabelledFeatures, Sampler, feature_statistics
 from dsanet_cli.train.optim import WARMUP_ITERATIONS, StableAdamW, epoch_cosine, load_compiler, reset_rate, warm_cosine
+from dsanet_cli.train.plain import linear_probe
 
 if TYPE_CHECKING:
     import open_clip
@@ -78,9 +79,12 @@ class Trainer:
         self.device = device
         self.dtype = dtype
         self.sampler = Sampler(videos, preset, torch.Generator().manual_seed(preset.seed))
-        self.model = DSANet(preset.head).to(device)
-        if self.model.head.standardise is not None:
-            self.model.head.standardise.fit(*feature_statistics(videos, preset))
+        model = DSANet(preset.head)
+        if model.head.standardise is not None:
+            model.head.standardise.fit(*feature_statistics(videos, preset))
+            if model.head.probe is not None:
+                model.head.start_from_probe(*linear_probe(videos, model.head.standardise))
+        self.model = model.to(device)
         self.clip = clip.to(device).requires_grad_(False).eval()
         self.prompts: Prompts = tokenise(preset.classes, context_length=clip.context_length).to(device)
         normality = list(self.model.normality.parameters())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from commands import ROOT
 from tiny import tiny_clip, tiny_config
 
 from dsanet_cli.encoder.choices import TEN_CROPS
@@ -16,6 +16,7 @@ from dsanet_cli.encoder.frame_encoder import FrameEncoder
 from dsanet_cli.models.directory import load_model
 from dsanet_cli.video.reader import open_video
 
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 LEAST_COSINE = {"fp32": 0.9999, "bf16": 0.998, "fp16": 0.9995}
 """To the features in float32 on the CPU. In float32, too, GPUs may round the products of a convolution to TF32."""
@@ -29,7 +30,7 @@ def scenes():
 @pytest.fixture(scope="module")
 def frames(scenes):
     """Real pictures, (24, H, W, 3) uint8."""
-    reader = open_video(ROOT / "samples" / "Fighting001.mp4", scenes.config.preprocessing.resize, 1)
+    reader = open_video(SAMPLES / "Fighting001.mp4", scenes.config.preprocessing.resize, 1)
     return np.concatenate([snippet.frames for snippet in reader.snippets()])[:24]
 
 

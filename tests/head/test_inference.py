@@ -143,4 +143,32 @@ def test_a_feature_that_did_not_vary_in_training_says_nothing(text_features: tor
 
 
 def test_a_head_as_it_was_has_no_such_weights(head: DSANetHead) -> None:
-    assert not [name for name in head.state_dict() if "standardise" in name]
+    assert not [name for name in head.state_dict() if "standardise" in name or "probe" in name]
+
+
+def test_a_linear_probe_adds_to_the_anomaly_logit(head: DSANetHead, text_features: torch.Tensor) -> None:
+    """Of scaled features; and where it is not fitted, nothing."""
+    probed = DSANetHead(dataclasses.replace(SMALL, standardised=True, probed=True))
+    probed.load_state_dict(head.state_dict(), strict=False)
+    features = 3 * torch.randn(17, 24) + 5
+    mean, deviation = features.mean(dim=0), features.std(dim=0)
+    assert probed.standardise is not None
+    assert probed.probe is not None
+    probed.standardise.fit(mean, deviation)
+    scaled = (features - mean) / deviation.square().mean().sqrt()
+    expected = score_snippets(head, scaled, text_features, TEMPERATURE)
+    unfitted = score_snippets(probed, features, text_features, TEMPERATURE)
+    torch.testing.assert_close(unfitted.logits1, expected.logits1, atol=1e-4, rtol=1e-4)
+    weight, bias = torch.randn(24), torch.tensor(0.7)
+    probed.probe.fit(weight, bias)
+    found = score_snippets(probed, features, text_features, TEMPERATURE)
+    torch.testing.assert_close(found.logits1, expected.logits1 + scaled @ weight + bias, atol=1e-4, rtol=1e-4)
+
+
+def test_a_head_that_starts_from_a_probe_says_what_it_says(text_features: torch.Tensor) -> None:
+    probed = DSANetHead(dataclasses.replace(SMALL, standardised=True, probed=True))
+    weight, bias = torch.randn(24), torch.tensor(0.7)
+    probed.start_from_probe(weight, bias)
+    features = torch.randn(17, 24)
+    found = score_snippets(probed, features, text_features, TEMPERATURE)
+    torch.testing.assert_close(found.logits1, features @ weight + bias, atol=1e-5, rtol=1e-5)

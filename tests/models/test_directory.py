@@ -89,21 +89,25 @@ def test_a_model_of_before_features_were_scaled_loads_unchanged(directory):
     before = load_model(directory)
     path = directory / "config.json"
     config = json.loads(path.read_text())
-    del config["head"]["standardised"]
+    del config["head"]["standardised"], config["head"]["probed"]
     path.write_text(json.dumps(config))
     after = load_model(directory)
     assert after.config == before.config
     assert all(torch.equal(after.head.state_dict()[name], value) for name, value in before.head.state_dict().items())
     assert after.head.standardise is None
+    assert after.head.probe is None
 
 
 def test_a_head_that_scales_features_keeps_its_numbers(tmp_path):
-    head_config = dataclasses.replace(HEAD, standardised=True)
+    head_config = dataclasses.replace(HEAD, standardised=True, probed=True)
     head = DSANetHead(head_config)
     head.standardise.fit(torch.arange(WIDTH) + 1.0, torch.arange(WIDTH) + 2.0)
+    head.start_from_probe(torch.arange(WIDTH) / 7, torch.tensor(0.25))
     config = dataclasses.replace(tiny_config(), head=head_config)
     tower = tiny_clip().visual.state_dict()
     save_model(tmp_path / "scaled", config, head.state_dict(), torch.eye(3, WIDTH), tower)
+    probe = load_model(tmp_path / "scaled").head.probe
+    torch.testing.assert_close((probe.weight, probe.bias), (head.probe.weight, head.probe.bias))
     loaded = load_model(tmp_path / "scaled").head.standardise
     torch.testing.assert_close(loaded.mean, head.standardise.mean)
     torch.testing.assert_close(loaded.scale, head.standardise.scale)

@@ -45,6 +45,7 @@ def test_windows_are_as_long_as_the_videos(tmp_path, snippets, window):
     preset = fit_window(OWN, written(tmp_path, *snippets))
     assert preset.head.window == window
     assert preset.head.standardised
+    assert preset.head.probed
     assert dataclasses.replace(preset, head=OWN.head) == OWN
 
 
@@ -87,4 +88,5 @@ def test_the_rule_changes_no_published_preset():
     for preset in PRESETS.values():
         assert preset.patience is None
         assert not preset.head.standardised
+        assert not preset.head.probed
         assert preset.head.window == 256

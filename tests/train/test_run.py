@@ -550,12 +550,13 @@ def test_a_small_list_is_set_up_by_what_it_holds(settings, tmp_path, monkeypatch
     printed = capsys.readouterr().err
     assert "for 3 epochs of 12 steps" in printed
     assert (
-        "windows of 24 snippets, batches of 2, learning rate 0.0022, features centred and scaled, ended early"
-        in printed
+        "windows of 24 snippets, batches of 2, learning rate 0.0022, features centred and scaled, scores that start "
+        "from a linear probe, ended early" in printed
     )
     config = load_model(str(tmp_path / "out" / "best")).config
     assert (config.head.window, config.head.standardised) == (24, True)
     assert config.training["features"] == "centred and scaled"
+    assert config.training["anomaly score"] == "of a linear probe, and what training adds to it"
     assert config.training["batch size"] == 2
 
 
