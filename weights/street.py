@@ -49,12 +49,16 @@ PREPROCESSING = Preprocessing(resize=(160, 224), crop=(160, 224), mean=(0.5, 0.5
 TEXT_MODEL = "scenes"
 """Whose text tower it shares."""
 SAMPLED_FRAMES = 1
-HEAD = dataclasses.replace(PRESET.head, width=FIXED + LEARNT, window=64, normality_layers=1)
+HEAD = dataclasses.replace(
+    PRESET.head, width=FIXED + LEARNT, window=64, normality_layers=1, standardised=True, probed=True
+)
 CAPTIONED = Footage(first_seed=1_000_000, count=400, normal_share=0.25)
 FRAMES_PER_SCENE = 16
 SCENES = Footage(first_seed=2_000_000, count=200, normal_share=0.5)
 CLIP_FRAMES = 4
 """Frames encoded of each snippet of a real clip."""
+SCENES_SHOWN = 4
+"""How often the head is shown a scene for each time that it is shown a real clip, of which it soon knows all."""
 
 
 def encoder_config() -> EncoderConfig:
@@ -75,7 +79,7 @@ def encoder_config() -> EncoderConfig:
 
 
 TRAINING = dataclasses.replace(
-    PRESET, name="street", encoder=encoder_config(), head=HEAD, learning_rate=1e-4, batch_size=16, epochs=6
+    PRESET, name="street", encoder=encoder_config(), head=HEAD, learning_rate=1e-4, batch_size=16, epochs=2
 )
 
 
@@ -168,7 +172,8 @@ def make(material: Material, clips: Sequence[Track], console: Console) -> Made:
     tune(clip, projection, material.captioned, material.texts, SEED, console)
     tracks = [*material.scenes, *clips]
     with tempfile.TemporaryDirectory() as folder:
-        trainer, selection = fit_head(TRAINING, project(tracks, clip, Path(folder)), clip, console)
+        shown = SCENES_SHOWN * project(material.scenes, clip, Path(folder)) + project(clips, clip, Path(folder))
+        trainer, selection = fit_head(TRAINING, shown, clip, console)
     with torch.inference_mode():
         text_features = trainer.text_features()
     selected_by = f"{selection.figure_name}, {trainer.best:.4f}"

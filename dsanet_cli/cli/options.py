@@ -101,7 +101,7 @@ ReuseStill = Annotated[
         min=0,
         max=255,
         help="Do not encode a picture in which no block of 8 x 8 pixels differs by more than LEVEL grey levels of 255 "
-        "from the last one encoded.",
+        "from the last one encoded, drifting light aside.",
     ),
 ]
 

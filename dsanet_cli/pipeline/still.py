@@ -2,8 +2,9 @@
 
 The mean brightness of each block of 8 x 8 pixels is compared, of the picture as the encoder gets it. What a sensor or a
 codec adds to single pixels averages out in a block, and the largest difference counts, so a person far away is seen
-however large the rest of the picture is. Since pictures are compared with the last one that was *encoded*, slow changes
-add up until they count, too.
+however large the rest of the picture is. A change that most of the picture shares is first taken away, up to the level
+itself, since light drifts and cameras adjust to it. Pictures are compared with the last one that was *encoded*, so that
+slow changes add up until they count, too.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class StillRule:
     """
 
     level: float
-    """Grey levels of 255 by which the mean of a block may differ."""
+    """Grey levels of 255 by which the mean of a block may differ, and by which all of them may differ together."""
     centre: tuple[int, int] | None = None
     """(height, width) in pixels of the only part that is encoded; None is all of the picture."""
 
@@ -53,8 +54,12 @@ class StillRule:
         return means
 
     def is_same(self, one: Means, other: Means) -> bool:
-        """Whether no block of a picture differs by more than the level from that of another."""
-        return one.shape == other.shape and bool(np.abs(one - other).max() <= self.level)
+        """Whether no block of a picture differs by more than the level from that of another, drifting light aside."""
+        if one.shape != other.shape:
+            return False
+        difference = one - other
+        drift = np.clip(np.median(difference), -self.level, self.level)
+        return bool(np.abs(difference - drift).max() <= self.level)
 
 
 def _sums(values: NDArray[np.unsignedinteger]) -> NDArray[np.uint16]:

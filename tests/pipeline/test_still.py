@@ -60,6 +60,16 @@ def test_the_level_is_in_grey_levels_of_a_block():
     assert StillRule(0).is_same(StillRule(0).means(flat), StillRule(0).means(flat.copy()))
 
 
+def test_drifting_light_is_no_difference_but_a_person_in_it_is_one():
+    rule = StillRule(2)
+    means = rule.means(YARD)
+    assert rule.is_same(means, rule.means(YARD + 3))
+    assert rule.is_same(means, rule.means(YARD - 3))
+    assert not rule.is_same(means, rule.means(YARD + 5))
+    assert not rule.is_same(means, rule.means(with_person(YARD) + 3))
+    assert not rule.is_same(means, rule.means(with_person(YARD, contrast=-60) - 3))
+
+
 @pytest.mark.parametrize("level", [-1, 256, float("nan")])
 def test_levels_that_are_none(level):
     with pytest.raises(UsageError, match="give grey levels from 0 to 255"):
@@ -114,7 +124,7 @@ def test_slow_changes_add_up():
     batcher = FrameBatcher(encoder, 4, still=StillRule(2))
     for index in range(10):
         batcher.add("a", snippet(index, 10 + index))
-    assert [features for _, _, (features,), _ in encoded(batcher)] == [10, 10, 10, 13, 13, 13, 16, 16, 16, 19]
+    assert [features for _, _, (features,), _ in encoded(batcher)] == [10, 10, 10, 10, 10, 15, 15, 15, 15, 15]
 
 
 def test_videos_do_not_share_pictures():
