@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
+from tiny import CLASSES, HEAD, tiny_clip
 from torch import nn
+from toy_features import write_toy_features
+
+from dsanet_cli.models.presets import UCF_CRIME
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "samples"), str(ROOT / "weights")]
@@ -98,3 +105,35 @@ def test_the_layer_does_what_the_projection_did():
     assert (layer(features) - expected).abs().max() < 0.01 * expected.abs().max()
     assert torch.equal(layer.weight.half().float(), layer.weight)
     assert torch.equal(layer.bias.half().float(), layer.bias)
+
+
+@pytest.fixture
+def street(monkeypatch):
+    """The recipe itself; its ``make`` is another module than that of the samples."""
+    pytest.importorskip("mujoco")
+    names = ("make", "street")
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "path", [str(ROOT / "weights"), *sys.path])
+    yield importlib.import_module("street")
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def test_the_head_is_trained_on_all_and_ends_with_the_average_of_its_weights(street, tmp_path, monkeypatch):
+    videos = write_toy_features(tmp_path)
+    few = dataclasses.replace(
+        UCF_CRIME, classes=CLASSES, head=HEAD, batch_size=8, samples_per_validation=None, epochs=2, learning_rate=2e-3
+    )
+    monkeypatch.setattr(street, "TRAINING", few)
+    monkeypatch.setattr(street, "choose_device", lambda _: torch.device("cpu"))
+    ends = []
+    for decay in (0.0, 0.5, 1.0):  # the latest weights, an average, and those of the first step
+        monkeypatch.setattr(street, "AVERAGE_DECAY", decay)
+        trainer = street.train_head(videos, tiny_clip(), Console(quiet=True))
+        assert trainer.finished
+        assert not trainer.model.training
+        ends.append(trainer.model.head.score.classifier.weight.detach().clone())
+    assert trainer.sampler.batches_per_epoch == sum(video.normal for video in videos) // 4
+    latest, average, first = ends
+    assert (latest - first).norm() > (average - latest).norm() > 0

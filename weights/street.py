@@ -23,11 +23,12 @@ from footage import Track, encode_captioned, encode_clips, encode_scenes
 from frames import Footage, render_captioned
 from heldout import measure
 from imagenet import MODEL_NAME, WIDTH, pretrained_trunk
-from make import CLASSES, FALSE_EVENTS_PER_HOUR, PRESET, RATE, SEED, done, fit_head, render_held_out
+from make import CLASSES, FALSE_EVENTS_PER_HOUR, PRESET, RATE, SEED, done, render_held_out
 from numpy.typing import NDArray
 from real import folds, read_clips
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tuning import Projection, Texts, TowerFrames, tune
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET, EncoderConfig, EventRule, ModelConfig, Preprocessing
@@ -57,6 +58,8 @@ FRAMES_PER_SCENE = 16
 SCENES = Footage(first_seed=2_000_000, count=200, normal_share=0.5)
 CLIP_FRAMES = 4
 """Frames encoded of each snippet of a real clip."""
+AVERAGE_DECAY = 0.98
+"""Of the moving average of the head's weights, at each step."""
 SCENES_SHOWN = 4
 """How often the head is shown a scene for each time that it is shown a real clip, of which it soon knows all."""
 
@@ -101,7 +104,6 @@ class Made:
     trainer: Trainer
     text_features: torch.Tensor
     rule: EventRule
-    selected_by: str
 
     def curve(self, track: Track, pooled: bool = False) -> ScoreCurve:
         """Scores of a video as it is, from one frame of each snippet or from the mean of all that were encoded."""
@@ -173,13 +175,28 @@ def make(material: Material, clips: Sequence[Track], console: Console) -> Made:
     tracks = [*material.scenes, *clips]
     with tempfile.TemporaryDirectory() as folder:
         shown = SCENES_SHOWN * project(material.scenes, clip, Path(folder)) + project(clips, clip, Path(folder))
-        trainer, selection = fit_head(TRAINING, shown, clip, console)
+        trainer = train_head(shown, clip, console)
     with torch.inference_mode():
         text_features = trainer.text_features()
-    selected_by = f"{selection.figure_name}, {trainer.best:.4f}"
-    made = Made(clip, trainer, text_features, EventRule(), selected_by)
+    made = Made(clip, trainer, text_features, EventRule())
     normal = [made.curve(track) for track in tracks if track.label == CLASSES[0].name]
     return dataclasses.replace(made, rule=calibrate(EventRule(), normal, FALSE_EVENTS_PER_HOUR))
+
+
+def train_head(videos: list[LabelledFeatures], clip: open_clip.CLIP, console: Console) -> Trainer:
+    """Train on all videos, as few as there are, and end with the moving average of the weights.
+
+    No part is held out to choose weights on, so what they are good for is told by folds and by other scenes alone.
+    """
+    trainer = Trainer(TRAINING, videos, clip, choose_device("auto"))
+    average = AveragedModel(trainer.model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))
+    for step in trainer.train(lambda *_: float(trainer.steps)):  # the latest is the best
+        average.update_parameters(trainer.model)
+        if step.ends_epoch:
+            console.print(f"head epoch {step.epoch}/{TRAINING.epochs}: loss {step.losses['total']:.3f}")
+    trainer.model.load_state_dict(average.module.state_dict())
+    trainer.model.eval()
+    return trainer
 
 
 @torch.no_grad()
@@ -242,7 +259,7 @@ def save(directory: Path, made: Made, material: Material, metrics: dict[str, flo
             "encoder": "EfficientNet-Lite0 trained on ImageNet, locked",
             "projection data": f"{CAPTIONED.count * FRAMES_PER_SCENE} rendered frames with captions{clips}",
             "seed": SEED,
-            "selected by": made.selected_by,
+            "selected by": f"nothing: average of the weights over {TRAINING.epochs} epochs, {AVERAGE_DECAY:g} a step",
         },
         metrics=metrics,
         demonstration=True,
