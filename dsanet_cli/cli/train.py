@@ -71,7 +71,7 @@ def train(
     tag: Annotated[str | None, typer.Option(help="Of its weights in open_clip.")] = None,
     encoder_weights: EncoderWeights = None,
     device: Device = "auto",
-    precision: Annotated[TrainPrecision, typer.Option(help="Of the head's matrix products.")] = TrainPrecision.fp32,
+    precision: Annotated[TrainPrecision, typer.Option(help="Of the matrix products.")] = TrainPrecision.fp32,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard scalars, too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted training stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in a folder that holds one.")] = False,

@@ -9,7 +9,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from dsanet_cli.config import HeadConfig
@@ -141,11 +140,9 @@ class DSANet(nn.Module):
     def forward(self, features: Tensor, lengths: Tensor, text_features: Tensor) -> TrainingOutput:
         """Everything the losses need; arguments as for ``DSANetHead.forward``."""
         output: HeadOutput = self.head(features, lengths, text_features)
-        scores = output.logits1.sigmoid()  # (B, T)
+        scores = output.logits1.float().sigmoid()  # (B, T)
         logits3, logits4 = decoupled_logits(output.visual, scores, text_features)
-        # In float32 from here on: these gradients suffer most from rounding.
-        with torch.autocast(features.device.type, enabled=False):
-            reconstruction, gather = self.normality(output.visual.float(), scores.float(), lengths)
+        reconstruction, gather = self.normality(output.visual, scores, lengths)
         return TrainingOutput(
             logits1=output.logits1,
             logits2=output.logits2,

@@ -175,8 +175,14 @@ def select_normal(visual: Tensor, scores: Tensor, share: float) -> Tensor:
 
 
 def gather_loss(normal: Tensor, prototypes: Tensor) -> Tensor:
-    """Mean distance (1 − cosine, 0..2) of normal snippets (B, N, D) to the nearest prototype (B, M, D)."""
-    cosine = F.normalize(normal, dim=-1) @ F.normalize(prototypes, dim=-1).transpose(1, 2)  # (B, N, M)
+    """Mean distance (1 − cosine, 0..2) of normal snippets (B, N, D) to the nearest prototype (B, M, D).
+
+    Computed in float32: of cosines near 1, bfloat16 leaves no distance, and the highest of several rounded ones is
+    too high.
+    """
+    with torch.autocast(normal.device.type, enabled=False):
+        directions = F.normalize(prototypes.float(), dim=-1)
+        cosine = F.normalize(normal.float(), dim=-1) @ directions.transpose(1, 2)  # (B, N, M)
     return (1 - cosine.amax(dim=-1)).mean()
 
 

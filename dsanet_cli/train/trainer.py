@@ -60,7 +60,7 @@ class Trainer:
         videos: To train on.
         clip: Both towers; frozen.
         device: Where to train.
-        dtype: Of the head's matrix products; the normality model and the losses stay in float32.
+        dtype: Of the matrix products, and of what lies between them; losses, gather loss included, stay in float32.
 
     Raises:
         SourceError: too few videos for a batch.

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -86,3 +88,25 @@ def test_padding_changes_nothing_but_itself() -> None:
     for video, length in enumerate(lengths):
         torch.testing.assert_close(packed[video, :length], whole[video, :length])
         assert (packed[video, length:] == 0).all()
+
+
+def test_mixed_precision_multiplies_in_bfloat16_but_measures_distances_in_float32() -> None:
+    torch.manual_seed(0)
+    model = NormalityModel(dataclasses.replace(SMALL, width=64, prototypes=16, normality_heads=8))
+    visual, scores = torch.randn(4, 10, 64), torch.rand(4, 10)
+    rebuilt, gather = model(visual, scores)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, mixed_gather = model(visual, scores)
+    assert (mixed.dtype, mixed_gather.dtype) == (torch.bfloat16, torch.float32)
+    assert F.cosine_similarity(mixed.float(), rebuilt, dim=-1).min() > 0.99
+    torch.testing.assert_close(mixed_gather, gather, rtol=0.005, atol=0)
+
+
+def test_snippets_close_to_a_prototype_keep_their_distance_in_mixed_precision() -> None:
+    torch.manual_seed(0)
+    prototypes = torch.randn(1, 3, 64)
+    normal = prototypes + 0.03 * torch.randn(1, 3, 64)
+    distance = gather_loss(normal, prototypes)
+    assert 0 < distance < 1e-3
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(gather_loss(normal, prototypes), distance)
