@@ -7,7 +7,7 @@ With folders and videos: each is analysed once, and then with the features of so
 pipeline does at each level. Prints the share of pictures reused, how many events of the first analysis no event of the
 other overlaps and the other way round, verdicts that changed, and the largest change of a score. Where a folder has a
 ``groundtruth.txt``, it prints the frame AUC too, and for a ``clips.csv`` (columns path and label) the AUC of the
-highest scores of the clips labelled ``fight`` against the others.
+highest scores of the clips whose label begins with ``fight`` against the others.
 
 With ``--yard``, a parking lot of so many seconds is rendered in which nobody is but for one fight, with the noise and
 the drift of the sensor and the compression of the other rendered scenes. ``--speed`` compares the seconds of processors
@@ -98,7 +98,7 @@ def frame_auc(folder: Path, timelines: dict[str, Timeline]) -> float:
 
 def clip_auc(folder: Path, timelines: dict[str, Timeline]) -> float:
     with (folder / "clips.csv").open() as stream:
-        fights = {Path(row["path"]).stem: row["label"] == "fight" for row in csv.DictReader(stream)}
+        fights = {Path(row["path"]).stem: row["label"].lower().startswith("fight") for row in csv.DictReader(stream)}
     names = [name for name in timelines if name in fights]
     return float(roc_auc_score([fights[name] for name in names], [timelines[name].scores.max() for name in names]))
 
