@@ -68,6 +68,11 @@ class CoarseScore(nn.Module):
         self.mlp = Mlp(width)
         self.classifier = nn.Linear(width, 1)
 
+    def start_at_zero(self) -> None:
+        """Give every snippet the logit 0, to which training adds: beside a probe that says something already."""
+        nn.init.zeros_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+
     def forward(self, visual: Tensor) -> Tensor:
         """V (B, T, D) → logits1 (B, T)."""
         logits: Tensor = self.classifier(visual + self.mlp(visual))
@@ -105,18 +110,6 @@ class DSANetHead(nn.Module):
             logits1 = logits1 + self.probe(features)
         logits2 = self.alignment(visual, logits1, text_features)
         return HeadOutput(logits1, logits2, visual)
-
-    def start_from_probe(self, weight: Tensor, bias: Tensor) -> None:
-        """Make the anomaly logit that of a linear probe of the (scaled) features, to which the rest adds nothing yet.
-
-        Args:
-            weight: (D,).
-            bias: ().
-        """
-        if self.probe is not None:
-            self.probe.fit(weight, bias)
-            nn.init.zeros_(self.score.classifier.weight)
-            nn.init.zeros_(self.score.classifier.bias)
 
 
 class DSANet(nn.Module):

@@ -142,15 +142,30 @@ def load_batch(videos: Sequence[LabelledFeatures], preset: Preset) -> Batch:
     )
 
 
-def feature_statistics(videos: Sequence[LabelledFeatures], preset: Preset) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and standard deviation (D,) of the features that batches hold, padding left out; float32.
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """What the features of N files are like, padding left out."""
+
+    mean: Tensor
+    """(D,) float32, over all snippets that batches hold."""
+    deviation: Tensor
+    """(D,) float32, standard deviation likewise; 0 where a feature never varies."""
+    file_means: Tensor
+    """(N, D) float64, over the snippets of each file."""
+
+
+def feature_statistics(videos: Sequence[LabelledFeatures], preset: Preset) -> FeatureStatistics:
+    """Read each file once, and say what features are like.
 
     Raises:
         FeatureError: a file that is missing or does not fit.
     """
-    count, total, squares = 0, np.zeros(preset.head.width), np.zeros(preset.head.width)
-    for video in videos:
-        fitted, length = fit_length(load_features(video.path, preset.head.width), preset.head.window)
+    width = preset.head.width
+    count, total, squares, file_means = 0, np.zeros(width), np.zeros(width), np.empty((len(videos), width))
+    for video, file_mean in zip(videos, file_means, strict=True):
+        loaded = load_features(video.path, width)
+        file_mean[:] = loaded.mean(axis=0, dtype=np.float64)
+        fitted, length = fit_length(loaded, preset.head.window)
         features = fitted[:length].astype(np.float64)
         count += length
         total += features.sum(axis=0)
@@ -158,7 +173,9 @@ def feature_statistics(videos: Sequence[LabelledFeatures], preset: Preset) -> tu
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
     deviation[deviation <= _ROUNDING * np.abs(mean)] = 0
-    return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
+    return FeatureStatistics(
+        torch.from_numpy(mean).float(), torch.from_numpy(deviation).float(), torch.from_numpy(file_means)
+    )
 
 
 def one_crop_each(videos: Sequence[LabelledFeatures]) -> list[LabelledFeatures]:

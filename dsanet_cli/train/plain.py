@@ -58,28 +58,26 @@ def plain_scores(
     return scores
 
 
-def linear_probe(training: Sequence[LabelledFeatures], standardise: Standardise) -> tuple[Tensor, Tensor]:
+def linear_probe(
+    training: Sequence[LabelledFeatures], file_means: Tensor, standardise: Standardise
+) -> tuple[Tensor, Tensor]:
     """Logistic regression on the mean of each file's features, by which a head's anomaly logit can start.
 
     A head that starts from random weights and is trained on few videos ends below this regression; one that starts
     from it, above or beside it (LP-FT: Kumar et al., ICLR 2022, https://arxiv.org/abs/2202.10054).
 
     Args:
-        training: Normal files and others; all files of a video together count as one.
+        training: N files, normal ones and others; all files of a video together count as one.
+        file_means: Of their features, (N, D) float64.
         standardise: How the head scales features, fitted.
 
     Returns:
         Weights (D,) and bias () for scaled features, float32.
-
-    Raises:
-        FeatureError: a file that is missing or does not fit.
     """
-    width = len(standardise.mean)
-    means = torch.from_numpy(np.stack([load_features(video.path, width).mean(axis=0) for video in training]))
-    lengths = torch.ones(len(means), dtype=torch.long)
     files = Counter(video.video for video in training)
+    each_alone = torch.ones(len(file_means), dtype=torch.long)
     regression = LogisticRegression(C=PROBE_INVERSE_PENALTY, tol=_TOLERANCE, max_iter=_ITERATIONS).fit(
-        standardise(means[:, None], lengths)[:, 0].double().numpy(),
+        standardise(file_means[:, None], each_alone)[:, 0].numpy(),
         [not video.normal for video in training],
         sample_weight=[1 / files[video.video] for video in training],
     )

@@ -81,9 +81,11 @@ class Trainer:
         self.sampler = Sampler(videos, preset, torch.Generator().manual_seed(preset.seed))
         model = DSANet(preset.head)
         if model.head.standardise is not None:
-            model.head.standardise.fit(*feature_statistics(videos, preset))
+            statistics = feature_statistics(videos, preset)
+            model.head.standardise.fit(statistics.mean, statistics.deviation)
             if model.head.probe is not None:
-                model.head.start_from_probe(*linear_probe(videos, model.head.standardise))
+                model.head.probe.fit(*linear_probe(videos, statistics.file_means, model.head.standardise))
+                model.head.score.start_at_zero()
         self.model = model.to(device)
         self.clip = clip.to(device).requires_grad_(False).eval()
         self.prompts: Prompts = tokenise(preset.classes, context_length=clip.context_length).to(device)

@@ -70,9 +70,8 @@ def frames_of(folder, size):
     return np.stack(found[:FRAMES])
 
 
-def speed(encoder, frames, seconds):
-    """Images a second on all lanes, after one round that warms up."""
-    batch = np.resize(frames, (DEFAULT_BATCH["cpu"], *frames.shape[1:]))
+def speed(encoder, batch, seconds):
+    """Images a second of a batch (n, H, W, 3) on all lanes, after one round that warms up."""
     [future.result() for future in [encoder.submit(batch) for _ in range(encoder.lanes)]]
     waiting, done, started = deque(), 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
@@ -96,6 +95,7 @@ def measure(name, folder, seconds, console):
     exact = FrameEncoder(tower, preprocessing, CPU, torch.float32).encode(frames)
     table = Table(name, "images/s", "mean cosine", "lowest", "mean, centred", "lowest, centred", box=None)
     middle = exact.mean(0)
+    batch = np.resize(frames, (DEFAULT_BATCH["cpu"], *frames.shape[1:]))
     for library, precision in WAYS:
         device = OpenvinoDevice("CPU") if library == "OpenVINO" else CPU
         try:
@@ -110,7 +110,7 @@ def measure(name, folder, seconds, console):
         near, apart = cosines(features, exact), cosines(features - middle, exact - middle)
         figures = [near.mean(), near.min(), apart.mean(), apart.min()]
         table.add_row(
-            f"{library} {precision}", f"{speed(encoder, frames, seconds):.1f}", *(f"{value:.5f}" for value in figures)
+            f"{library} {precision}", f"{speed(encoder, batch, seconds):.1f}", *(f"{value:.5f}" for value in figures)
         )
         encoder.close()
     console.print(table)

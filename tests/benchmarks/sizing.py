@@ -19,13 +19,12 @@ import argparse
 import resource
 import tempfile
 import time
-from collections import deque
 from pathlib import Path
 
 import numpy as np
 import torch
 from decoding import KINDS, write
-from int8 import tower_of
+from int8 import speed, tower_of
 
 from dsanet_cli.config import FRAMES_PER_SNIPPET
 from dsanet_cli.encoder.choices import DEFAULT_BATCH
@@ -35,8 +34,6 @@ from dsanet_cli.files.sources import Source
 from dsanet_cli.pipeline.pipeline import Collector, Pipeline, PipelineSettings
 from dsanet_cli.video.messages import Decoding
 from dsanet_cli.video.probe import VideoInfo
-
-LANES_AHEAD = 2
 
 
 class Pictures(Collector[tuple[int, float]]):
@@ -59,58 +56,42 @@ class NoTower(torch.nn.Module):
         return torch.zeros(len(images), 8, dtype=images.dtype, device=images.device)
 
 
-def images_a_second(encoder: FrameEncoder, batch: int, seconds: float) -> float:
-    """By the encoder alone, all lanes at work."""
-    height, width = encoder.preprocessing.resize
-    frames = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
-    [future.result() for future in [encoder.submit(frames) for _ in range(encoder.lanes)]]
-    waiting, done, started = deque(), 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        waiting.append(encoder.submit(frames))
-        if len(waiting) > LANES_AHEAD * encoder.lanes:
-            waiting.popleft().result()
-            done += batch
-    for future in waiting:
-        future.result()
-        done += batch
-    return done / (time.perf_counter() - started)
-
-
-def end_to_end(encoder: FrameEncoder, sources: list[Source], sampled: int, batch: int) -> float:
-    """Seconds of video in a second."""
+def end_to_end(encoder: FrameEncoder, sources: list[Source], sampled: int, batch: int) -> tuple[float, float]:
+    """Seconds of video in a second, and pictures looked at in a second of video."""
     settings = PipelineSettings().for_videos(len(sources))
     pipeline = Pipeline(encoder, Decoding(encoder.preprocessing.resize, sampled, FRAMES_PER_SNIPPET), batch, settings)
-    started, length = time.perf_counter(), 0.0
+    started, pictures, length = time.perf_counter(), 0, 0.0
     for source, outcome in pipeline.run(sources, Pictures, lambda *_: None):
         if isinstance(outcome, Exception):
             raise SystemExit(f"{source.path}: {outcome}")
-        length += outcome[1]
-    return length / (time.perf_counter() - started)
+        pictures, length = pictures + outcome[0], length + outcome[1]
+    return length / (time.perf_counter() - started), pictures / length
 
 
 def memory() -> float:
-    """GiB, at most so far, of this process."""
+    """GiB, at most so far, of this process; decoders are others."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def formula(decoding: float, images: float, rate: float, sampled: int, device: Device) -> float:
-    encoding = images / (rate / FRAMES_PER_SNIPPET * sampled)
+def formula(decoding: float, encoding: float, device: Device) -> float:
+    """Seconds of video in a second, of the seconds that are decoded and encoded in one when nothing else is done."""
     return min(decoding, encoding) if device.type == "cuda" else 1 / (1 / decoding + 1 / encoding)
 
 
-def measure(name: str, precision: str, arguments: argparse.Namespace, sources: list[Source], rate: float) -> None:
+def measure(name: str, precision: str, arguments: argparse.Namespace, sources: list[Source]) -> None:
     # torch changes the towers that it gets
     tower, preprocessing = tower_of(name)
     device: Device = OpenvinoDevice("CPU") if precision == "int8" else choose_device(arguments.device)
     batch = DEFAULT_BATCH[device.type]
     encoder = FrameEncoder(tower, preprocessing, device, choose_precision(precision, device))
-    images = images_a_second(encoder, batch, arguments.encode_seconds)
+    frames = np.random.default_rng(0).integers(0, 256, (batch, *preprocessing.resize, 3), dtype=np.uint8)
+    images = speed(encoder, frames, arguments.encode_seconds)
     print(f"{name} {precision}: {images:.1f} images/s alone", flush=True)
     idle = FrameEncoder(NoTower(), preprocessing, torch.device("cpu"), torch.float32)
     for sampled in arguments.frames_per_snippet:
-        decoding = end_to_end(idle, sources, sampled, DEFAULT_BATCH["cpu"])
-        reached = end_to_end(encoder, sources, sampled, batch)
-        expected = formula(decoding, images, rate, sampled, device)
+        decoding, pictures = end_to_end(idle, sources, sampled, DEFAULT_BATCH["cpu"])
+        reached, _ = end_to_end(encoder, sources, sampled, batch)
+        expected = formula(decoding, images / pictures, device)
         print(
             f"    {sampled} a snippet: {reached:7.1f} hours of video an hour, {expected:7.1f} by the formula; decoding "
             f"alone {decoding:7.1f}; {memory():.1f} GiB",
@@ -129,7 +110,6 @@ def main() -> None:
     parser.add_argument("--encoder", nargs="+", default=["vit", "street", "scenes"])
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16", "int8"])
     parser.add_argument("--frames-per-snippet", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--rate", type=float, default=25, help="frames a second of the videos")
     parser.add_argument("--encode-seconds", type=float, default=6)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +119,7 @@ def main() -> None:
         sources = [Source(path, Path(f"{path.stem}-{number}")) for path, number in copies]
         for name in arguments.encoder:
             for precision in arguments.precision:
-                measure(name, precision, arguments, sources, arguments.rate)
+                measure(name, precision, arguments, sources)
 
 
 if __name__ == "__main__":

@@ -168,7 +168,9 @@ def test_a_linear_probe_adds_to_the_anomaly_logit(head: DSANetHead, text_feature
 def test_a_head_that_starts_from_a_probe_says_what_it_says(text_features: torch.Tensor) -> None:
     probed = DSANetHead(dataclasses.replace(SMALL, standardised=True, probed=True))
     weight, bias = torch.randn(24), torch.tensor(0.7)
-    probed.start_from_probe(weight, bias)
+    assert probed.probe is not None
+    probed.probe.fit(weight, bias)
+    probed.score.start_at_zero()
     features = torch.randn(17, 24)
     found = score_snippets(probed, features, text_features, TEMPERATURE)
     torch.testing.assert_close(found.logits1, features @ weight + bias, atol=1e-5, rtol=1e-5)

@@ -102,7 +102,7 @@ def test_a_head_that_scales_features_keeps_its_numbers(tmp_path):
     head_config = dataclasses.replace(HEAD, standardised=True, probed=True)
     head = DSANetHead(head_config)
     head.standardise.fit(torch.arange(WIDTH) + 1.0, torch.arange(WIDTH) + 2.0)
-    head.start_from_probe(torch.arange(WIDTH) / 7, torch.tensor(0.25))
+    head.probe.fit(torch.arange(WIDTH) / 7, torch.tensor(0.25))
     config = dataclasses.replace(tiny_config(), head=head_config)
     tower = tiny_clip().visual.state_dict()
     save_model(tmp_path / "scaled", config, head.state_dict(), torch.eye(3, WIDTH), tower)

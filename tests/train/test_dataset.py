@@ -106,7 +106,9 @@ def test_one_crop_of_each_video(tmp_path):
 def test_statistics_are_of_what_batches_hold_without_padding(videos):
     batch = load_batch(videos, PRESET)
     rows = torch.cat([features[:length] for features, length in zip(batch.features, batch.lengths, strict=True)])
-    mean, deviation = feature_statistics(videos, PRESET)
+    found = feature_statistics(videos, PRESET)
+    mean, deviation = found.mean, found.deviation
+    np.testing.assert_allclose(found.file_means, [np.load(video.path).mean(axis=0) for video in videos], rtol=1e-5)
     torch.testing.assert_close(mean, rows.mean(dim=0), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(deviation, rows.std(dim=0, unbiased=False), atol=1e-5, rtol=1e-4)
 
@@ -115,5 +117,5 @@ def test_a_feature_that_never_varies_has_no_deviation(tmp_path):
     features = np.full((1000, WIDTH), 0.1, np.float32)
     features[:, 1] = np.linspace(-1, 1, 1000)
     np.save(tmp_path / "a.npy", features)
-    _, deviation = feature_statistics([LabelledFeatures(tmp_path / "a.npy", (0,))], PRESET)
+    deviation = feature_statistics([LabelledFeatures(tmp_path / "a.npy", (0,))], PRESET).deviation
     assert deviation.nonzero().tolist() == [[1]]

@@ -42,14 +42,18 @@ def written(folder, count=30, shift=1.0, seed=0):
 
 
 def scaling(videos):
-    standardise = Standardise(WIDTH)
-    standardise.fit(*feature_statistics(videos, PRESET))
+    standardise, statistics = Standardise(WIDTH), feature_statistics(videos, PRESET)
+    standardise.fit(statistics.mean, statistics.deviation)
     return standardise
+
+
+def probe_of(videos, standardise):
+    return linear_probe(videos, feature_statistics(videos, PRESET).file_means, standardise)
 
 
 def test_it_finds_the_direction_in_which_kinds_differ(tmp_path):
     videos = written(tmp_path, count=200, shift=4)
-    weight, bias = linear_probe(videos, scaling(videos))
+    weight, bias = probe_of(videos, scaling(videos))
     assert (weight.shape, weight.dtype, bias.shape) == ((WIDTH,), torch.float32, ())
     assert weight.argmax() == 0
     assert weight[0] > 3 * weight[1:].abs().max()
@@ -63,15 +67,15 @@ def test_files_of_one_video_count_as_one(tmp_path):
         np.save(path, np.load(videos[0].path))
         twice.append(dataclasses.replace(videos[0], path=path))
     standardise = scaling(videos)
-    expected = linear_probe(videos, standardise)
-    torch.testing.assert_close(linear_probe([*twice, *videos[1:]], standardise), expected, atol=1e-4, rtol=1e-3)
+    expected = probe_of(videos, standardise)
+    torch.testing.assert_close(probe_of([*twice, *videos[1:]], standardise), expected, atol=1e-4, rtol=1e-3)
 
 
 def test_a_trainer_starts_from_it(tmp_path):
     """Before the first step, the score of a video of one snippet is the regression's."""
     videos = written(tmp_path)
     trainer = Trainer(PRESET, videos, tiny_clip(), CPU)
-    weight, bias = linear_probe(videos, trainer.model.head.standardise)
+    weight, bias = probe_of(videos, trainer.model.head.standardise)
     one = [video for video in videos if len(np.load(video.path)) == 1]
     with trainer.best_weights() as model:
         text = trainer.text_features()
